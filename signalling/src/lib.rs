@@ -1,1 +1,20 @@
-//! Placeholder.
+//! The Aldis relay: introduces peers to one another and serves the browser page, on one port.
+//!
+//! What to do is decided by [`relay::Relay`], a pure machine. What does it is one executor thread:
+//! `server` accepts, `http` answers requests and turns some into WebSockets, `connection` drives
+//! one WebSocket, `hub` owns the machine and carries its effects to the outboxes.
+
+pub mod cli;
+pub mod config;
+mod connection;
+pub mod frame;
+mod http;
+mod hub;
+mod outbox;
+mod page;
+pub mod relay;
+pub mod server;
+mod wire;
+
+pub use config::Config;
+pub use server::Server;

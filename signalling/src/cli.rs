@@ -1,0 +1,93 @@
+//! What was typed, and what is meant by it.
+
+use std::net::SocketAddr;
+use std::num::ParseFloatError;
+use std::time::Duration;
+
+use clap::Parser;
+
+use crate::config::Config;
+
+/// The relay of Aldis: introduces peers to one another and serves the page for the browser.
+#[derive(Debug, Parser)]
+#[command(version, about)]
+pub struct Args {
+    /// Where to listen; port 0 lets the system choose a free one.
+    #[arg(long, value_name = "ADDR:PORT", default_value_t = Config::default().listen)]
+    listen: SocketAddr,
+
+    /// How long a connection may take for its HTTP request.
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, hide = true)]
+    handshake_deadline: Option<Duration>,
+
+    /// How long a peer may take to say HELLO.
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, hide = true)]
+    hello_deadline: Option<Duration>,
+
+    /// How often every peer is pinged.
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, hide = true)]
+    ping_interval: Option<Duration>,
+
+    /// How long a peer may leave unread what waits for it.
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, hide = true)]
+    stall_limit: Option<Duration>,
+}
+
+impl From<Args> for Config {
+    fn from(args: Args) -> Self {
+        let usual = Self::default();
+        Self {
+            listen: args.listen,
+            handshake_deadline: args.handshake_deadline.unwrap_or(usual.handshake_deadline),
+            hello_deadline: args.hello_deadline.unwrap_or(usual.hello_deadline),
+            ping_interval: args.ping_interval.unwrap_or(usual.ping_interval),
+            stall_limit: args.stall_limit.unwrap_or(usual.stall_limit),
+        }
+    }
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|e: ParseFloatError| e.to_string())?;
+    match Duration::try_from_secs_f64(seconds) {
+        Ok(duration) if !duration.is_zero() => Ok(duration),
+        Ok(_) => Err("must be more than 0".into()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_options_the_usual_relay_is_meant() {
+        assert_eq!(
+            Config::from(Args::parse_from(["signalling"])),
+            Config::default()
+        );
+    }
+
+    #[test]
+    fn every_option_reaches_the_configuration() {
+        let line = "signalling --listen [::1]:0 --handshake-deadline 1 --hello-deadline 0.5 \
+                    --ping-interval 2 --stall-limit 3";
+        let config = Config {
+            listen: "[::1]:0".parse().expect("an address"),
+            handshake_deadline: Duration::from_secs(1),
+            hello_deadline: Duration::from_millis(500),
+            ping_interval: Duration::from_secs(2),
+            stall_limit: Duration::from_secs(3),
+        };
+        assert_eq!(
+            Config::from(Args::parse_from(line.split_whitespace())),
+            config
+        );
+    }
+
+    #[test]
+    fn no_deadline_is_zero_negative_or_no_number() {
+        for text in ["0", "-1", "soon", "nan", "inf"] {
+            assert!(seconds(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,275 @@
+//! One WebSocket, from its opening to its end: reads, writes, pings, and gives up in time.
+
+use std::cell::Cell;
+use std::future::Future;
+use std::net::Shutdown;
+use std::pin::pin;
+
+use async_std::future::timeout;
+use async_std::io::ReadExt;
+use async_std::net::TcpStream;
+use async_std::task;
+use async_tungstenite::tungstenite::protocol::frame::CloseFrame;
+use async_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
+use async_tungstenite::tungstenite::{self, Message};
+use async_tungstenite::{WebSocketReceiver, WebSocketSender, WebSocketStream};
+use futures_util::{FutureExt, SinkExt, StreamExt, select_biased};
+use protocol::limits::{MAX_MESSAGE_BYTES, MISSED_PINGS};
+use tracing::debug;
+
+use crate::config::{CLOSE_DEADLINE, Config, SOCKET_BUFFER_BYTES};
+use crate::frame::{Bytes, CloseReason, Frame};
+use crate::http::Opened;
+use crate::hub::Hub;
+use crate::outbox::{Outbox, Outgoing};
+use crate::relay::ConnectionId;
+use crate::wire::{Progress, Wire};
+
+/// After so many messages in a row the other connections get their turn.
+const MESSAGES_A_TURN: u32 = 16;
+
+/// How the dialogue with a peer ended.
+#[derive(Debug)]
+enum End {
+    /// The network is gone.
+    Lost,
+    /// The peer closed; the answer to it waits inside the WebSocket.
+    PeerClosed,
+    /// Our close is out.
+    WeClosed,
+    /// The peer failed us and is to be told so.
+    Condemned(CloseReason),
+}
+
+/// A connection and what its halves share.
+struct Connection<'a> {
+    id: ConnectionId,
+    hub: &'a Hub,
+    config: &'a Config,
+    outbox: Outbox,
+    progress: Progress,
+    /// Whether anything came in since the last ping.
+    heard: Cell<bool>,
+}
+
+/// Drives a WebSocket whose opening handshake is done.
+pub(crate) async fn serve(opened: Opened, hub: &Hub, config: &Config) {
+    let Opened {
+        stream,
+        already_read,
+        wants_notices,
+    } = opened;
+    let (wire, progress) = Wire::new(stream.clone());
+    let socket = WebSocketStream::from_partially_read(
+        wire,
+        already_read.into(),
+        Role::Server,
+        Some(socket_config()),
+    )
+    .await;
+    let (id, outbox) = hub.connect(wants_notices);
+    let connection = Connection {
+        id,
+        hub,
+        config,
+        outbox,
+        progress,
+        heard: Cell::new(false),
+    };
+    let (mut sender, mut receiver) = socket.split();
+    let end = select_biased! {
+        () = connection.outbox.cut().fuse() => End::Condemned(CloseReason::SlowConsumer),
+        end = connection.read(&mut receiver).fuse() => end,
+        end = connection.write(&mut sender).fuse() => end,
+    };
+    debug!(connection = id.0, ?end, "connection ended");
+    connection.conclude(end, sender, receiver, stream).await;
+}
+
+impl Connection<'_> {
+    async fn read(&self, receiver: &mut WebSocketReceiver<Wire>) -> End {
+        for count in 1_u32.. {
+            if let Some((partner, outbox)) = self.hub.congested_partner(self.id) {
+                self.wait_for(partner, &outbox).await;
+            }
+            let message = match receiver.next().await {
+                Some(Ok(message)) => message,
+                Some(Err(error)) => return end_of(&error),
+                None => return End::Lost,
+            };
+            self.heard.set(true);
+            match message {
+                Message::Text(text) => self.hub.receive(self.id, Frame::Text(text)),
+                Message::Binary(bytes) => self.hub.receive(self.id, Frame::Binary(bytes)),
+                Message::Close(_) => return End::PeerClosed,
+                Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => {}
+            }
+            if count.is_multiple_of(MESSAGES_A_TURN) {
+                task::yield_now().await;
+            }
+        }
+        End::Lost
+    }
+
+    /// Lets the partner catch up, but not for ever.
+    async fn wait_for(&self, partner: ConnectionId, outbox: &Outbox) {
+        let relieved = timeout(self.config.stall_limit, outbox.relieved()).await;
+        if relieved.is_err() {
+            self.hub.condemn(partner, CloseReason::SlowConsumer);
+        }
+    }
+
+    async fn write(&self, sender: &mut WebSocketSender<Wire>) -> End {
+        let mut unanswered = 0;
+        let mut ping_due = pin!(task::sleep(self.config.ping_interval).fuse());
+        loop {
+            let outgoing = select_biased! {
+                outgoing = self.outbox.next().fuse() => Some(outgoing),
+                () = ping_due => None,
+            };
+            let sent = match outgoing {
+                Some(Outgoing::Frame(frame)) => self.within_limit(self.send(sender, frame)).await,
+                Some(Outgoing::Close(reason)) => {
+                    let close = self.within_limit(sender.send(close_message(reason))).await;
+                    return close.err().unwrap_or(End::WeClosed);
+                }
+                None => {
+                    if self.heard.take() {
+                        unanswered = 0;
+                    }
+                    if unanswered == MISSED_PINGS {
+                        return End::Condemned(CloseReason::KeepaliveTimeout);
+                    }
+                    unanswered += 1;
+                    ping_due.set(task::sleep(self.config.ping_interval).fuse());
+                    self.within_limit(sender.send(Message::Ping(Bytes::new())))
+                        .await
+                }
+            };
+            if let Err(end) = sent {
+                return end;
+            }
+        }
+    }
+
+    /// Sends a message and all that wait behind it, with one flush at the end.
+    async fn send(
+        &self,
+        sender: &mut WebSocketSender<Wire>,
+        first: Frame,
+    ) -> tungstenite::Result<()> {
+        sender.feed(message(first)).await?;
+        while let Some(frame) = self.outbox.try_frame() {
+            sender.feed(message(frame)).await?;
+        }
+        sender.flush().await
+    }
+
+    /// Goes on with a step of writing for as long as the network takes some bytes now and then.
+    async fn within_limit(
+        &self,
+        step: impl Future<Output = tungstenite::Result<()>>,
+    ) -> Result<(), End> {
+        let mut step = pin!(step);
+        loop {
+            let before = self.progress.bytes();
+            match timeout(self.config.stall_limit, &mut step).await {
+                Ok(done) => return done.map_err(|_gone| End::Lost),
+                Err(_) if self.progress.bytes() > before => {}
+                Err(_) => return Err(End::Condemned(CloseReason::SlowConsumer)),
+            }
+        }
+    }
+
+    /// Lets go of the connection: first inside the relay, at once, then on the network, in its time.
+    async fn conclude(
+        self,
+        end: End,
+        mut sender: WebSocketSender<Wire>,
+        mut receiver: WebSocketReceiver<Wire>,
+        stream: TcpStream,
+    ) {
+        if let End::Condemned(reason) = end {
+            self.hub.condemn(self.id, reason);
+        }
+        self.hub.disconnect(self.id);
+        let farewell = async {
+            match end {
+                End::Lost => {}
+                End::PeerClosed | End::WeClosed => exhaust(&mut receiver).await,
+                End::Condemned(reason) => {
+                    let reason = self.outbox.close_reason().unwrap_or(reason);
+                    if sender.send(close_message(reason)).await.is_ok() {
+                        linger(stream).await;
+                    }
+                }
+            }
+        };
+        // Whoever does not close in time is cut off, which is what dropping the socket does.
+        let _ = timeout(CLOSE_DEADLINE, farewell).await;
+    }
+}
+
+/// Every bound is named; compression is not offered, since it costs 40 KiB a peer.
+fn socket_config() -> WebSocketConfig {
+    WebSocketConfig::default()
+        .read_buffer_size(SOCKET_BUFFER_BYTES)
+        .write_buffer_size(SOCKET_BUFFER_BYTES)
+        .max_write_buffer_size(2 * MAX_MESSAGE_BYTES)
+        .max_message_size(Some(MAX_MESSAGE_BYTES))
+        .max_frame_size(Some(MAX_MESSAGE_BYTES))
+        .accept_unmasked_frames(false)
+}
+
+fn message(frame: Frame) -> Message {
+    match frame {
+        Frame::Text(text) => Message::Text(text),
+        Frame::Binary(bytes) => Message::Binary(bytes),
+    }
+}
+
+fn close_message(reason: CloseReason) -> Message {
+    Message::Close(Some(CloseFrame {
+        code: reason.code().into(),
+        reason: reason.text().into(),
+    }))
+}
+
+fn end_of(error: &tungstenite::Error) -> End {
+    use tungstenite::Error;
+    use tungstenite::error::ProtocolError;
+    match error {
+        Error::Capacity(_) => End::Condemned(CloseReason::MessageTooBig),
+        Error::Utf8(_) => End::Condemned(CloseReason::InvalidUtf8),
+        Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => End::Lost,
+        Error::Protocol(_) => End::Condemned(CloseReason::BrokenFrame),
+        Error::ConnectionClosed
+        | Error::AlreadyClosed
+        | Error::Io(_)
+        | Error::Tls(_)
+        | Error::WriteBufferFull(_)
+        | Error::AttackAttempt
+        | Error::Url(_)
+        | Error::Http(_)
+        | Error::HttpFormat(_) => End::Lost,
+    }
+}
+
+/// Reads until the closing handshake is done, which also sends our part of it.
+async fn exhaust(receiver: &mut WebSocketReceiver<Wire>) {
+    while let Some(Ok(_)) = receiver.next().await {
+        task::yield_now().await;
+    }
+}
+
+/// Reads what still comes until the peer closes: a socket dropped with unread bytes is reset, and
+/// a reset can overtake the close frame.
+async fn linger(mut stream: TcpStream) {
+    if stream.shutdown(Shutdown::Write).is_err() {
+        return;
+    }
+    let mut scrap = [0; SOCKET_BUFFER_BYTES];
+    while let Ok(1..) = stream.read(&mut scrap).await {
+        task::yield_now().await;
+    }
+}

@@ -1,0 +1,470 @@
+//! The relay as a pure machine: who is registered, who talks with whom, what each is to be told.
+//!
+//! [`Relay::handle`] takes one event and appends the effects it has. Time is an argument; there is
+//! no clock, socket, task or lock here, and nothing depends on the order of a hash table, so a
+//! history of events always has the same effects. `PROTOCOL.md` is the normative text.
+
+use std::collections::{HashMap, VecDeque};
+use std::mem;
+use std::time::{Duration, Instant};
+
+use protocol::{ClientMessage, Malformed, PeerId, Refusal, RoomId, ServerMessage};
+use tracing::{debug, info};
+
+use crate::frame::{CloseReason, Frame};
+
+/// A connection, from its acceptance to its end; never used again for another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnectionId(pub u64);
+
+/// What happened.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// A WebSocket was opened.
+    Connected {
+        /// Its new name.
+        connection: ConnectionId,
+        /// Whether it asked to be told who calls it.
+        wants_notices: bool,
+    },
+    /// A message arrived.
+    Received {
+        /// Over which connection.
+        connection: ConnectionId,
+        /// What it was.
+        frame: Frame,
+    },
+    /// The connection is gone, whoever ended it: nothing more arrives and nothing more can be said.
+    Disconnected {
+        /// Which one.
+        connection: ConnectionId,
+    },
+    /// Its driver found a reason to end the connection.
+    Condemned {
+        /// Which one.
+        connection: ConnectionId,
+        /// What the peer did, or failed to do.
+        reason: CloseReason,
+    },
+    /// Some time has passed.
+    Tick,
+    /// The relay shall end.
+    Stopped,
+}
+
+/// What is to be done. The effects on one connection are in their order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Sends a message.
+    Send {
+        /// Over which connection.
+        to: ConnectionId,
+        /// What to send.
+        frame: Frame,
+    },
+    /// Closes a connection once what was sent before is out. Nothing follows it.
+    Close {
+        /// Which one.
+        connection: ConnectionId,
+        /// What to tell the peer.
+        reason: CloseReason,
+    },
+}
+
+/// Everything the relay knows. See the [module](self).
+#[derive(Debug)]
+pub struct Relay {
+    connections: HashMap<ConnectionId, Connection>,
+    peers: HashMap<PeerId, ConnectionId>,
+    /// The members in order of joining; a room without members does not exist.
+    rooms: HashMap<RoomId, Vec<ConnectionId>>,
+    /// When each connection came, the oldest first; those that said `HELLO` since are skipped.
+    greetings: VecDeque<(Instant, ConnectionId)>,
+    hello_deadline: Duration,
+    stopping: bool,
+}
+
+#[derive(Debug)]
+enum Connection {
+    /// No `HELLO` yet.
+    Greeting {
+        wants_notices: bool,
+    },
+    Registered(Peer),
+    /// Told to go; its id is free already.
+    Closing,
+}
+
+#[derive(Debug)]
+struct Peer {
+    id: PeerId,
+    wants_notices: bool,
+    place: Place,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Place {
+    Lobby,
+    Room(RoomId),
+    /// With that other connection, which is in a session with this one.
+    Session(ConnectionId),
+}
+
+impl Relay {
+    /// Makes a relay without connections that closes those which do not say `HELLO` in time.
+    pub fn new(hello_deadline: Duration) -> Self {
+        Self {
+            connections: HashMap::new(),
+            peers: HashMap::new(),
+            rooms: HashMap::new(),
+            greetings: VecDeque::new(),
+            hello_deadline,
+            stopping: false,
+        }
+    }
+
+    /// Takes in one event and appends what is to be done about it.
+    pub fn handle(&mut self, event: Event, now: Instant, effects: &mut Vec<Effect>) {
+        match event {
+            Event::Connected {
+                connection,
+                wants_notices,
+            } => self.connected(connection, wants_notices, now, effects),
+            Event::Received { connection, frame } => self.received(connection, frame, effects),
+            Event::Disconnected { connection } => {
+                if let Some(before) = self.connections.remove(&connection) {
+                    self.release(connection, before, effects);
+                }
+            }
+            Event::Condemned { connection, reason } => self.close(connection, reason, effects),
+            Event::Tick => self.tick(now, effects),
+            Event::Stopped => self.stop(effects),
+        }
+    }
+
+    /// The other side of this connection's session.
+    pub fn partner(&self, connection: ConnectionId) -> Option<ConnectionId> {
+        match self.peer(connection)?.place {
+            Place::Session(partner) => Some(partner),
+            Place::Lobby | Place::Room(_) => None,
+        }
+    }
+
+    fn connected(
+        &mut self,
+        connection: ConnectionId,
+        wants_notices: bool,
+        now: Instant,
+        effects: &mut Vec<Effect>,
+    ) {
+        let greeting = Connection::Greeting { wants_notices };
+        self.connections.insert(connection, greeting);
+        if self.stopping {
+            return self.close(connection, CloseReason::Stopping, effects);
+        }
+        self.greetings.push_back((now, connection));
+    }
+
+    fn received(&mut self, from: ConnectionId, frame: Frame, effects: &mut Vec<Effect>) {
+        match self.connections.get(&from) {
+            None | Some(Connection::Closing) => {}
+            Some(&Connection::Greeting { wants_notices }) => {
+                self.received_greeting(from, wants_notices, &frame, effects);
+            }
+            Some(Connection::Registered(peer)) => match &peer.place {
+                &Place::Session(to) => effects.push(Effect::Send { to, frame }),
+                Place::Lobby => self.received_in_lobby(from, &frame, effects),
+                Place::Room(room) => {
+                    let room = room.clone();
+                    self.received_in_room(from, &room, &frame, effects);
+                }
+            },
+        }
+    }
+
+    fn received_greeting(
+        &mut self,
+        from: ConnectionId,
+        wants_notices: bool,
+        frame: &Frame,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Frame::Text(line) = frame else {
+            return self.close(from, CloseReason::InvalidProtocol, effects);
+        };
+        match ClientMessage::parse(line) {
+            Ok(ClientMessage::Hello(id)) if !self.peers.contains_key(&id) => {
+                self.register(from, id, wants_notices, effects);
+            }
+            Ok(ClientMessage::Hello(_)) | Err(Malformed::InvalidPeerId) => {
+                self.close(from, CloseReason::InvalidPeerId, effects);
+            }
+            Ok(
+                ClientMessage::Session(_)
+                | ClientMessage::Room(_)
+                | ClientMessage::RoomPeerMsg { .. }
+                | ClientMessage::RoomPeerList,
+            )
+            | Err(
+                Malformed::MissingArgument(_) | Malformed::InvalidRoomId(_) | Malformed::Unknown,
+            ) => self.close(from, CloseReason::InvalidProtocol, effects),
+        }
+    }
+
+    fn register(
+        &mut self,
+        connection: ConnectionId,
+        id: PeerId,
+        wants_notices: bool,
+        effects: &mut Vec<Effect>,
+    ) {
+        info!(peer = ?id, "registered");
+        self.peers.insert(id.clone(), connection);
+        let peer = Peer {
+            id,
+            wants_notices,
+            place: Place::Lobby,
+        };
+        self.connections
+            .insert(connection, Connection::Registered(peer));
+        tell(connection, &ServerMessage::Hello, effects);
+    }
+
+    /// A published client quits when it is told of an error it did not ask for, so what has no
+    /// meaning here is met with silence.
+    fn received_in_lobby(&mut self, from: ConnectionId, frame: &Frame, effects: &mut Vec<Effect>) {
+        let Frame::Text(line) = frame else {
+            return debug!("binary message out of a session ignored");
+        };
+        match ClientMessage::parse(line) {
+            Ok(ClientMessage::Session(callee)) => self.start_session(from, callee, effects),
+            Ok(ClientMessage::Room(room)) => self.join_room(from, room, effects),
+            Ok(ClientMessage::RoomPeerMsg { .. } | ClientMessage::RoomPeerList)
+            | Err(Malformed::MissingArgument(protocol::Verb::RoomPeerMsg)) => {
+                refuse(from, &Refusal::NotInRoom, effects);
+            }
+            Err(Malformed::MissingArgument(verb)) => {
+                refuse(from, &Refusal::MissingArgument(verb), effects);
+            }
+            Err(Malformed::InvalidRoomId(id)) => {
+                refuse(from, &Refusal::InvalidRoomId(id), effects);
+            }
+            Ok(ClientMessage::Hello(_)) | Err(Malformed::InvalidPeerId | Malformed::Unknown) => {
+                debug!(bytes = line.len(), "unknown line ignored");
+            }
+        }
+    }
+
+    fn start_session(&mut self, from: ConnectionId, callee: &str, effects: &mut Vec<Effect>) {
+        let Some(&to) = self.peers.get(callee) else {
+            return refuse(from, &Refusal::PeerNotFound(callee), effects);
+        };
+        let free = |peer: &&Peer| to != from && peer.place == Place::Lobby;
+        let Some(wants_notices) = self.peer(to).filter(free).map(|peer| peer.wants_notices) else {
+            return refuse(from, &Refusal::PeerBusy(callee), effects);
+        };
+        let Some(caller) = self.peer_mut(from) else {
+            return;
+        };
+        caller.place = Place::Session(to);
+        let caller = caller.id.clone();
+        if let Some(callee) = self.peer_mut(to) {
+            callee.place = Place::Session(from);
+        }
+        info!(?caller, ?callee, "session started");
+        tell(from, &ServerMessage::SessionOk, effects);
+        if wants_notices {
+            tell(to, &ServerMessage::SessionFrom(caller), effects);
+        }
+    }
+
+    fn join_room(&mut self, newcomer: ConnectionId, room: RoomId, effects: &mut Vec<Effect>) {
+        let Some(peer) = self.peer_mut(newcomer) else {
+            return;
+        };
+        peer.place = Place::Room(room.clone());
+        let id = peer.id.clone();
+        info!(peer = ?id, ?room, "joined");
+        let others = self.rooms.get(&room).cloned().unwrap_or_default();
+        tell(
+            newcomer,
+            &ServerMessage::RoomOk(self.ids(&others, newcomer)),
+            effects,
+        );
+        tell_all(&others, &ServerMessage::RoomPeerJoined(id), effects);
+        self.rooms.entry(room).or_default().push(newcomer);
+    }
+
+    fn received_in_room(
+        &mut self,
+        from: ConnectionId,
+        room: &RoomId,
+        frame: &Frame,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Frame::Text(line) = frame else {
+            return refuse(from, &Refusal::AlreadyInRoom, effects);
+        };
+        match ClientMessage::parse(line) {
+            Ok(ClientMessage::RoomPeerMsg { to, payload }) => {
+                self.pass_in_room(from, room, to, payload, effects);
+            }
+            Ok(ClientMessage::RoomPeerList) => {
+                let members = self.rooms.get(room).map_or(&[][..], Vec::as_slice);
+                let others = ServerMessage::RoomPeerList(self.ids(members, from));
+                tell(from, &others, effects);
+            }
+            Err(Malformed::MissingArgument(verb @ protocol::Verb::RoomPeerMsg)) => {
+                refuse(from, &Refusal::MissingArgument(verb), effects);
+            }
+            Ok(ClientMessage::Hello(_) | ClientMessage::Session(_) | ClientMessage::Room(_))
+            | Err(
+                Malformed::MissingArgument(_)
+                | Malformed::InvalidPeerId
+                | Malformed::InvalidRoomId(_)
+                | Malformed::Unknown,
+            ) => refuse(from, &Refusal::AlreadyInRoom, effects),
+        }
+    }
+
+    fn pass_in_room(
+        &self,
+        from: ConnectionId,
+        room: &RoomId,
+        to: &str,
+        payload: &str,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some(&addressee) = self.peers.get(to) else {
+            return refuse(from, &Refusal::PeerNotFound(to), effects);
+        };
+        let here =
+            |peer: &&Peer| matches!(&peer.place, Place::Room(other_room) if other_room == room);
+        let (Some(_), Some(sender)) = (self.peer(addressee).filter(here), self.peer(from)) else {
+            return refuse(from, &Refusal::PeerNotInRoom(to), effects);
+        };
+        let from = sender.id.clone();
+        tell(
+            addressee,
+            &ServerMessage::RoomPeerMsg { from, payload },
+            effects,
+        );
+    }
+
+    fn tick(&mut self, now: Instant, effects: &mut Vec<Effect>) {
+        while let Some(&(since, connection)) = self.greetings.front() {
+            if now.saturating_duration_since(since) < self.hello_deadline {
+                return;
+            }
+            self.greetings.pop_front();
+            if let Some(Connection::Greeting { .. }) = self.connections.get(&connection) {
+                self.close(connection, CloseReason::HelloTimeout, effects);
+            }
+        }
+    }
+
+    /// Closes every connection for the same reason: for nobody is it the partner who left.
+    fn stop(&mut self, effects: &mut Vec<Effect>) {
+        self.stopping = true;
+        self.peers.clear();
+        self.rooms.clear();
+        self.greetings.clear();
+        let mut open: Vec<_> = self
+            .connections
+            .iter_mut()
+            .filter(|(_, connection)| !matches!(connection, Connection::Closing))
+            .map(|(&id, connection)| {
+                *connection = Connection::Closing;
+                id
+            })
+            .collect();
+        open.sort_unstable();
+        effects.extend(open.into_iter().map(|connection| Effect::Close {
+            connection,
+            reason: CloseReason::Stopping,
+        }));
+    }
+
+    fn close(&mut self, connection: ConnectionId, reason: CloseReason, effects: &mut Vec<Effect>) {
+        let Some(state) = self.connections.get_mut(&connection) else {
+            return;
+        };
+        let before = mem::replace(state, Connection::Closing);
+        if matches!(before, Connection::Closing) {
+            return;
+        }
+        debug!(?connection, ?reason, "closing");
+        effects.push(Effect::Close { connection, reason });
+        self.release(connection, before, effects);
+    }
+
+    /// Frees all that a connection held and tells those it concerns.
+    fn release(&mut self, connection: ConnectionId, before: Connection, effects: &mut Vec<Effect>) {
+        let Connection::Registered(peer) = before else {
+            return;
+        };
+        info!(peer = ?peer.id, "left");
+        self.peers.remove(&peer.id);
+        match peer.place {
+            Place::Lobby => {}
+            Place::Session(partner) => self.close(partner, CloseReason::PartnerLeft, effects),
+            Place::Room(room) => self.leave_room(connection, peer.id, room, effects),
+        }
+    }
+
+    fn leave_room(
+        &mut self,
+        leaver: ConnectionId,
+        id: PeerId,
+        room: RoomId,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some(members) = self.rooms.get_mut(&room) else {
+            return;
+        };
+        members.retain(|&member| member != leaver);
+        if members.is_empty() {
+            self.rooms.remove(&room);
+        } else {
+            tell_all(members, &ServerMessage::RoomPeerLeft(id), effects);
+        }
+    }
+
+    fn ids(&self, members: &[ConnectionId], except: ConnectionId) -> Vec<PeerId> {
+        members
+            .iter()
+            .filter(|&&member| member != except)
+            .filter_map(|&member| Some(self.peer(member)?.id.clone()))
+            .collect()
+    }
+
+    fn peer(&self, connection: ConnectionId) -> Option<&Peer> {
+        match self.connections.get(&connection)? {
+            Connection::Registered(peer) => Some(peer),
+            Connection::Greeting { .. } | Connection::Closing => None,
+        }
+    }
+
+    fn peer_mut(&mut self, connection: ConnectionId) -> Option<&mut Peer> {
+        match self.connections.get_mut(&connection)? {
+            Connection::Registered(peer) => Some(peer),
+            Connection::Greeting { .. } | Connection::Closing => None,
+        }
+    }
+}
+
+fn tell(to: ConnectionId, message: &ServerMessage<'_>, effects: &mut Vec<Effect>) {
+    tell_all(&[to], message, effects);
+}
+
+fn tell_all(all: &[ConnectionId], message: &ServerMessage<'_>, effects: &mut Vec<Effect>) {
+    let frame = Frame::Text(message.to_string().into());
+    effects.extend(all.iter().map(|&to| Effect::Send {
+        to,
+        frame: frame.clone(),
+    }));
+}
+
+fn refuse(to: ConnectionId, refusal: &Refusal<'_>, effects: &mut Vec<Effect>) {
+    tell(to, &ServerMessage::Error(&refusal.to_string()), effects);
+}

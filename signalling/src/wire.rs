@@ -1,0 +1,67 @@
+//! A TCP connection that counts what it could write.
+
+use std::cell::Cell;
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+use async_std::io::{Read, Write};
+use async_std::net::TcpStream;
+
+/// A TCP connection whose progress can be watched from outside the WebSocket that owns it.
+pub(crate) struct Wire {
+    stream: TcpStream,
+    written: Rc<Cell<u64>>,
+}
+
+/// How many bytes the network took from a [`Wire`].
+pub(crate) struct Progress(Rc<Cell<u64>>);
+
+impl Wire {
+    pub(crate) fn new(stream: TcpStream) -> (Self, Progress) {
+        let written = Rc::new(Cell::new(0));
+        let wire = Self {
+            stream,
+            written: Rc::clone(&written),
+        };
+        (wire, Progress(written))
+    }
+}
+
+impl Progress {
+    /// Bytes since the connection was made.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.0.get()
+    }
+}
+
+impl Read for Wire {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_read(cx, buffer)
+    }
+}
+
+impl Write for Wire {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let count = ready!(Pin::new(&mut self.stream).poll_write(cx, bytes))?;
+        self.written.set(self.written.get() + count as u64);
+        Poll::Ready(Ok(count))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_close(cx)
+    }
+}
