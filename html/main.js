@@ -1,0 +1,214 @@
+// The loop: the only file that knows all the others. Events from the relay, the connection, the
+// devices and the person go into the session; its effects come out and are carried out in order.
+
+import { parseHash, randomId, relayUrl } from './address.js';
+import { closeDevices, openDevices } from './devices.js';
+import { Peer } from './peer.js';
+import { Session } from './session.js';
+import { Signaller } from './signaller.js';
+import { View } from './view.js';
+import { stateOf } from './words.js';
+
+/** @import { Effect, Event } from './session.js' */
+
+const session = new Session(Math.random);
+const view = new View({
+  call: (peer) => call(peer, session.snapshot.agreedToSend),
+  hangUp: () => dispatch({ type: 'hang-up' }),
+  changeId: (id) => dispatch({ type: 'change-id', id }),
+  otherId: () => dispatch({ type: 'change-id', id: randomId(Math.random()) }),
+  agreeToSend,
+});
+
+/** @type {Signaller} */
+let signaller;
+/** The connection of the present call. @type {Peer | null} */
+let peer = null;
+/** Our own camera and microphone, while they are sent. @type {MediaStream | null} */
+let devices = null;
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let timer;
+/** The frames of the present or last call. @type {{ firstMs: number | null, before: number, presented: number }} */
+let frames = { firstMs: null, before: 0, presented: 0 };
+
+/** Events that came up while another one was being handled. @type {Event[]} */
+const waiting = [];
+let isBusy = false;
+
+start();
+
+function start() {
+  const url = relayUrl(location.href);
+  if (url === null) {
+    view.showNotice('This address names no relay. It should end in ?relay=wss://some.host/ or the page be opened from a relay.');
+    return;
+  }
+  signaller = new Signaller(url, dispatch);
+  const wishes = parseHash(location.hash);
+  dispatch({ type: 'start', id: wishes.id ?? randomId(Math.random()) });
+  if (wishes.call !== null) call(wishes.call, wishes.send);
+  addEventListener('hashchange', onHashChange);
+  addEventListener('online', () => dispatch({ type: 'retry' }));
+  setInterval(showFigures, 1000);
+}
+
+function onHashChange() {
+  const wishes = parseHash(location.hash);
+  if (wishes.id !== null) dispatch({ type: 'change-id', id: wishes.id });
+  if (wishes.call !== null) call(wishes.call, wishes.send);
+}
+
+/** @param {string} callee @param {boolean} send */
+function call(callee, send) {
+  view.showNotice('');
+  view.suggestPeer(callee);
+  dispatch({ type: 'call', peer: callee, send });
+}
+
+/** @param {Event} event */
+function dispatch(event) {
+  waiting.push(event);
+  if (isBusy) return;
+  isBusy = true;
+  for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
+    for (const effect of session.handle(next, performance.now())) perform(effect);
+  }
+  isBusy = false;
+  clearTimeout(timer);
+  if (session.deadline < Infinity) {
+    timer = setTimeout(() => dispatch({ type: 'tick' }), session.deadline - performance.now());
+  }
+  view.render(session.snapshot);
+}
+
+/** @param {Effect} effect */
+function perform(effect) {
+  switch (effect.type) {
+    case 'connect': signaller.connect(); break;
+    case 'disconnect': signaller.disconnect(); break;
+    case 'send': signaller.send(effect.line); break;
+    case 'open-peer': openPeer(effect.call); break;
+    case 'make-offer': void peer?.makeOffer(effect.send); break;
+    case 'make-answer': void peer?.makeAnswer(effect.description, effect.send); break;
+    case 'accept-answer': void peer?.acceptAnswer(effect.description); break;
+    case 'add-candidate': void peer?.addCandidate(effect.candidate); break;
+    case 'close-peer': closePeer(); break;
+    case 'open-devices': void sendDevices(effect.call); break;
+    case 'close-devices': stopDevices(); break;
+    case 'ignored': console.debug('ignored:', effect.what); break;
+  }
+}
+
+/** @param {number} number */
+function openPeer(number) {
+  frames = { firstMs: null, before: 0, presented: 0 };
+  const opened = new Peer(number, dispatch, () => view.showRemote(opened.remote, countFrame));
+  peer = opened;
+}
+
+/** @param {number} presented since the element was made */
+function countFrame(presented) {
+  if (frames.firstMs === null) {
+    frames.firstMs = performance.now();
+    frames.before = presented - 1;
+  }
+  frames.presented = presented - frames.before;
+}
+
+function closePeer() {
+  peer?.close();
+  peer = null;
+  view.hideRemote();
+  view.showFigures('');
+}
+
+/** @param {boolean} agreed */
+async function agreeToSend(agreed) {
+  view.showNotice('');
+  dispatch({ type: 'agree-to-send', agreed });
+  if (!agreed || session.snapshot.call?.sending === 'opening') return;
+  // Nothing to send to yet: have the browser ask its question now, while the person is here.
+  try {
+    closeDevices(await openDevices());
+  } catch (error) {
+    refuseDevices(error);
+  }
+}
+
+/** @param {number} number of the call */
+async function sendDevices(number) {
+  const isWanted = () => {
+    const { call } = session.snapshot;
+    return call?.number === number && call.sending === 'opening';
+  };
+  try {
+    const opened = await openDevices();
+    if (!isWanted()) return closeDevices(opened);
+    devices = opened;
+    peer?.sendTracks(opened);
+    view.showPreview(opened);
+    dispatch({ type: 'devices', call: number, opened: true });
+  } catch (error) {
+    if (!isWanted()) return;
+    dispatch({ type: 'devices', call: number, opened: false });
+    refuseDevices(error);
+  }
+}
+
+/** @param {unknown} error */
+function refuseDevices(error) {
+  view.showNotice(error instanceof Error ? error.message : String(error));
+  dispatch({ type: 'agree-to-send', agreed: false });
+}
+
+function stopDevices() {
+  peer?.stopSending();
+  if (devices !== null) closeDevices(devices);
+  devices = null;
+  view.showPreview(null);
+}
+
+async function showFigures() {
+  const { call } = session.snapshot;
+  const asked = peer;
+  if (asked === null || call?.phase !== 'connected') return view.showFigures('');
+  const picture = await asked.readPicture();
+  if (asked !== peer) return;
+  view.showFigures(picture === null ? ''
+    : `${picture.width} × ${picture.height}, ${Math.round(picture.framesPerSecond)} frames a second`);
+}
+
+/**
+ * For scripts and developers: what is, read-only, at the moment of reading.
+ *
+ * - `id`: our own id
+ * - `state`: 'connecting' | 'relay-lost' | 'registered' | 'refused' (id taken) | 'calling' | 'answering'
+ *   | 'connecting-media' | 'in-call' | 'interrupted'
+ * - `link`: how we stand with the relay, also during a call: 'offline' | 'connecting' | 'greeting'
+ *   | 'registered' | 'session' | 'closing' | 'waiting' | 'refused'
+ * - `peer`: id of the partner in this or the last call; null for none, or one the relay did not name
+ * - `reason`: why the last call ended, a word of `Reason` in session.js; null during a call
+ * - `sending`: our camera and microphone: 'off' | 'opening' | 'on' | 'refused'
+ * - `connectionState`: of the RTCPeerConnection; null between calls
+ * - `callStartedMs`: performance.now() when SESSION was sent; null if we were called
+ * - `firstFrameMs`: performance.now() when the first frame was presented; null until then
+ * - `videoWidth`, `videoHeight`: of the picture that is shown; 0 without one
+ * - `framesPresented`: frames presented in this or the last call
+ * - `pc`: the RTCPeerConnection; null between calls
+ */
+const aldis = Object.freeze({
+  get id() { return session.snapshot.id; },
+  get state() { return stateOf(session.snapshot); },
+  get link() { return session.snapshot.link; },
+  get peer() { const { call, ended } = session.snapshot; return (call ?? ended)?.peer ?? null; },
+  get reason() { return session.snapshot.ended?.reason ?? null; },
+  get sending() { return session.snapshot.call?.sending ?? 'off'; },
+  get connectionState() { return peer?.connection.connectionState ?? null; },
+  get callStartedMs() { return session.snapshot.dialledAt; },
+  get firstFrameMs() { return frames.firstMs; },
+  get videoWidth() { return view.pictureSize.width; },
+  get videoHeight() { return view.pictureSize.height; },
+  get framesPresented() { return frames.presented; },
+  get pc() { return peer?.connection ?? null; },
+});
+Object.defineProperty(globalThis, 'aldis', { value: aldis });

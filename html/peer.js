@@ -1,0 +1,173 @@
+// One RTCPeerConnection, from the first offer to its close, for one call.
+
+/** @import { Candidate, Description } from './protocol.js' */
+/** @import { Event } from './session.js' */
+
+export class Peer {
+  /** What comes from the partner. */
+  remote = new MediaStream();
+  /** Names our tracks as belonging together, before there are any. */
+  #local = new MediaStream();
+  /** Our own tracks, once the devices are open; wait here for transceivers that can send them. @type {MediaStreamTrack[]} */
+  #tracks = [];
+  /** @type {RTCDtlsTransport | null} */
+  #dtls = null;
+  #emit;
+  #call;
+
+  /**
+   * @param {number} call its number
+   * @param {(event: Event) => void} emit
+   * @param {() => void} onRemote told when `remote` has its first track
+   */
+  constructor(call, emit, onRemote) {
+    this.#call = call;
+    this.#emit = emit;
+    this.connection = new RTCPeerConnection({ iceServers: [], bundlePolicy: 'max-bundle' });
+    this.connection.onicecandidate = ({ candidate }) => this.#onCandidate(candidate);
+    this.connection.onconnectionstatechange = () => {
+      emit({ type: 'connection', call, state: this.connection.connectionState });
+    };
+    this.connection.ontrack = ({ receiver, track }) => {
+      // The newest frame at once; sound keeps its own buffer, without which it would crackle.
+      if (track.kind === 'video') receiver.jitterBufferTarget = 0;
+      this.remote.addTrack(track);
+      if (this.remote.getTracks().length === 1) onRemote();
+    };
+  }
+
+  /** @param {boolean} send whether our own tracks will come */
+  makeOffer(send) {
+    return this.#negotiate(async () => {
+      for (const kind of ['video', 'audio']) {
+        this.connection.addTransceiver(kind, { direction: send ? 'sendrecv' : 'recvonly', streams: [this.#local] });
+      }
+      this.#attach();
+      await this.#describe(await this.connection.createOffer());
+    });
+  }
+
+  /**
+   * @param {Description} offer
+   * @param {boolean} send whether our own tracks will come
+   */
+  makeAnswer(offer, send) {
+    return this.#negotiate(async () => {
+      await this.connection.setRemoteDescription(offer);
+      for (const transceiver of this.connection.getTransceivers()) {
+        if (!send || transceiver.direction !== 'recvonly') continue;
+        transceiver.direction = 'sendrecv';
+        transceiver.sender.setStreams(this.#local);
+      }
+      this.#attach();
+      await this.#describe(await this.connection.createAnswer());
+    });
+  }
+
+  /** @param {Description} answer */
+  acceptAnswer(answer) {
+    return this.#negotiate(async () => {
+      await this.connection.setRemoteDescription(answer);
+      this.#watchPartner();
+    });
+  }
+
+  /** @param {Candidate} candidate */
+  async addCandidate(candidate) {
+    try {
+      await this.connection.addIceCandidate(candidate);
+    } catch (error) {
+      // One unusable candidate among others is no failure of the call.
+      console.debug('a candidate was not usable:', error);
+    }
+  }
+
+  /** Sends these tracks, now or as soon as it is negotiated. @param {MediaStream} stream */
+  sendTracks(stream) {
+    this.#tracks = stream.getTracks();
+    this.#attach();
+  }
+
+  /** Sends nothing any more; the tracks themselves belong to whoever opened them. */
+  stopSending() {
+    this.#tracks = [];
+    for (const sender of this.connection.getSenders()) sender.replaceTrack(null).catch(debug);
+  }
+
+  /**
+   * Size and rate of the picture that is received; null while there is none.
+   *
+   * @returns {Promise<{ width: number, height: number, framesPerSecond: number } | null>}
+   */
+  async readPicture() {
+    for (const report of (await this.connection.getStats()).values()) {
+      if (report.type === 'inbound-rtp' && report.kind === 'video' && report.framesDecoded > 0) {
+        return { width: report.frameWidth, height: report.frameHeight, framesPerSecond: report.framesPerSecond ?? 0 };
+      }
+    }
+    return null;
+  }
+
+  close() {
+    const { connection } = this;
+    connection.onicecandidate = connection.onconnectionstatechange = connection.ontrack = null;
+    if (this.#dtls !== null) this.#dtls.onstatechange = null;
+    for (const track of this.remote.getTracks()) this.remote.removeTrack(track);
+    connection.close();
+  }
+
+  /** @param {() => Promise<void>} step */
+  async #negotiate(step) {
+    try {
+      await step();
+    } catch (error) {
+      if (this.connection.signalingState === 'closed') return;
+      console.warn('the negotiation failed:', error);
+      this.#emit({ type: 'negotiation-failed', call: this.#call });
+    }
+  }
+
+  /** @param {RTCSessionDescriptionInit} description */
+  async #describe({ type, sdp = '' }) {
+    if (type !== 'offer' && type !== 'answer') return;
+    const applied = this.connection.setLocalDescription({ type, sdp });
+    // The partner works on it while the browser does.
+    this.#emit({ type: 'local-description', call: this.#call, description: { type, sdp } });
+    await applied;
+    if (type === 'answer') this.#watchPartner();
+  }
+
+  /** Puts our tracks on the transceivers that are to send and have nothing to send yet. */
+  #attach() {
+    for (const { sender, direction, receiver } of this.connection.getTransceivers()) {
+      const track = this.#tracks.find(({ kind }) => kind === receiver.track.kind);
+      const sends = direction === 'sendrecv' || direction === 'sendonly';
+      if (track !== undefined && sends && sender.track === null) sender.replaceTrack(track).catch(debug);
+    }
+  }
+
+  /** A partner that closes its connection says so in DTLS, also when the relay is away. */
+  #watchPartner() {
+    const dtls = this.connection.getTransceivers()[0]?.receiver.transport ?? null;
+    if (dtls === null || dtls === this.#dtls) return;
+    this.#dtls = dtls;
+    dtls.onstatechange = () => {
+      if (dtls.state === 'closed') this.#emit({ type: 'partner-closed', call: this.#call });
+    };
+  }
+
+  /** @param {RTCIceCandidate | null} candidate */
+  #onCandidate(candidate) {
+    if (candidate === null) {
+      this.#emit({ type: 'local-candidate', call: this.#call, candidate: null });
+    } else if (candidate.candidate !== '' && candidate.sdpMLineIndex !== null) {
+      const { candidate: text, sdpMLineIndex, sdpMid } = candidate;
+      this.#emit({ type: 'local-candidate', call: this.#call, candidate: { candidate: text, sdpMLineIndex, sdpMid: sdpMid ?? undefined } });
+    }
+  }
+}
+
+/** @param {unknown} error */
+function debug(error) {
+  console.debug('a track was not sent:', error);
+}

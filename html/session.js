@@ -1,0 +1,527 @@
+// The state machine of the page: being registered at the relay, and one call at a time.
+//
+// Pure: it has no socket, no RTCPeerConnection, no document and no clock. `handle(event, now)` takes
+// what happened and answers with what to do, in order. Times are milliseconds on the caller's clock;
+// after `deadline` the caller owes an event of type 'tick'.
+//
+// Two facts are kept apart, because a call outlives the relay that arranged it: `link`, how we stand
+// with the relay, and `call`. What holds between them:
+//   - while the link carries a session there is a call, and a call that ends takes its session along;
+//   - a line for the partner is sent only while the link carries the session;
+//   - every call has a number; what its connection or its devices report late is recognised by it.
+
+import { delayMs } from './backoff.js';
+import { Negotiation } from './negotiation.js';
+import { errorKind, formatClientMessage, isPeerId, parseServerMessage, parseSignal } from './protocol.js';
+
+/** @import { Candidate, Description } from './protocol.js' */
+
+/**
+ * How we stand with the relay. `until` and `since` are times.
+ *
+ * @typedef {{ at: 'offline' }
+ *   | { at: 'connecting', until: number }
+ *   | { at: 'greeting', until: number }
+ *   | { at: 'registered' }
+ *   | { at: 'session' }
+ *   | { at: 'closing', until: number }
+ *   | { at: 'waiting', until: number }
+ *   | { at: 'refused' }} Link
+ */
+
+/**
+ * How far a call is: waiting to be registered, asked for at the relay, exchanging descriptions,
+ * looking for a path, flowing, interrupted.
+ *
+ * @typedef {'waiting' | 'dialling' | 'negotiating' | 'connecting' | 'connected' | 'interrupted'} Phase
+ */
+
+/**
+ * @typedef {object} Call
+ * @property {number} number
+ * @property {string | null} peer null for a caller whom the relay did not name
+ * @property {'caller' | 'callee'} role
+ * @property {Phase} phase
+ * @property {number} until when this phase has lasted too long; Infinity for never
+ * @property {boolean} send whether sending was agreed when the call began; it decides what is negotiated
+ * @property {Sending} sending
+ * @property {Negotiation} negotiation
+ */
+
+/** @typedef {'off' | 'opening' | 'on' | 'refused'} Sending */
+
+/**
+ * Why a call ended, or could not begin.
+ *
+ * @typedef {'hung-up' | 'hung-up-by-peer' | 'not-found' | 'busy' | 'refused-by-relay' | 'relay-unreachable'
+ *   | 'relay-silent' | 'relay-lost' | 'no-answer' | 'no-path' | 'connection-lost' | 'media-refused'
+ *   | 'replaced' | 'invalid-id' | 'yourself' | 'no-id'} Reason
+ */
+
+/**
+ * What happened.
+ *
+ * @typedef {{ type: 'start', id: string }
+ *   | { type: 'change-id', id: string }
+ *   | { type: 'call', peer: string, send: boolean }
+ *   | { type: 'hang-up' }
+ *   | { type: 'agree-to-send', agreed: boolean }
+ *   | { type: 'retry' }
+ *   | { type: 'tick' }
+ *   | { type: 'relay-opened' }
+ *   | { type: 'relay-line', line: string }
+ *   | { type: 'relay-closed', code: number, reason: string }
+ *   | { type: 'local-description', call: number, description: Description }
+ *   | { type: 'local-candidate', call: number, candidate: Candidate | null }
+ *   | { type: 'connection', call: number, state: string }
+ *   | { type: 'partner-closed', call: number }
+ *   | { type: 'negotiation-failed', call: number }
+ *   | { type: 'devices', call: number, opened: boolean }} Event
+ */
+
+/**
+ * What to do. 'connect' replaces whatever connection there was; 'disconnect' closes it with 1000.
+ *
+ * @typedef {{ type: 'connect' }
+ *   | { type: 'disconnect' }
+ *   | { type: 'send', line: string }
+ *   | { type: 'open-peer', call: number }
+ *   | { type: 'make-offer', call: number, send: boolean }
+ *   | { type: 'make-answer', call: number, description: Description, send: boolean }
+ *   | { type: 'accept-answer', call: number, description: Description }
+ *   | { type: 'add-candidate', call: number, candidate: Candidate }
+ *   | { type: 'close-peer', call: number }
+ *   | { type: 'open-devices', call: number }
+ *   | { type: 'close-devices', call: number }
+ *   | { type: 'ignored', what: string }} Effect
+ */
+
+export class Session {
+  /** @type {Link} */
+  #link = { at: 'offline' };
+  /** @type {Call | null} */
+  #call = null;
+  #id = '';
+  #calls = 0;
+  /** Connections to the relay lost in a row, none of which had lasted. */
+  #losses = 0;
+  #registeredAt = 0;
+  /** When this id was last ours: the relay may take a while to see that the old connection died. */
+  #heldAt = -Infinity;
+  #agreedToSend = false;
+  /** @type {{ peer: string | null, reason: Reason } | null} */
+  #ended = null;
+  /** @type {number | null} */
+  #dialledAt = null;
+  #now = 0;
+  /** @type {Effect[]} */
+  #effects = [];
+  #random;
+
+  /** @param {() => number} random from 0 to below 1, for the jitter of reconnecting */
+  constructor(random) {
+    this.#random = random;
+  }
+
+  /** When a 'tick' is due, if nothing else happens before; Infinity for never. */
+  get deadline() {
+    const link = 'until' in this.#link ? this.#link.until : Infinity;
+    return Math.min(link, this.#call?.until ?? Infinity);
+  }
+
+  /** What there is to see, for the page and for tests. */
+  get snapshot() {
+    const call = this.#call;
+    return {
+      id: this.#id,
+      link: this.#link.at,
+      /** Whether the relay was lost, or not reached, and is being tried again. */
+      isRelayLost: this.#losses > 0 && this.#link.at !== 'registered' && this.#link.at !== 'session',
+      call: call === null ? null : {
+        number: call.number,
+        peer: call.peer,
+        role: call.role,
+        phase: call.phase,
+        sending: call.sending,
+      },
+      /** How the last call ended; null while there is one and before the first. */
+      ended: this.#ended,
+      agreedToSend: this.#agreedToSend,
+      /** When SESSION was sent for the present or last call; null when we were called. */
+      dialledAt: this.#dialledAt,
+    };
+  }
+
+  /**
+   * @param {Event} event
+   * @param {number} now
+   * @returns {Effect[]} what to do, in this order
+   */
+  handle(event, now) {
+    this.#now = now;
+    this.#effects = [];
+    switch (event.type) {
+      case 'start': this.#start(event.id); break;
+      case 'change-id': this.#changeId(event.id); break;
+      case 'call': this.#place(event.peer, event.send); break;
+      case 'hang-up': this.#end('hung-up'); break;
+      case 'agree-to-send': this.#agreeToSend(event.agreed); break;
+      case 'retry': if (this.#link.at === 'waiting') this.#connect(); break;
+      case 'tick': this.#onTick(); break;
+      case 'relay-opened': this.#onOpened(); break;
+      case 'relay-line': this.#onLine(event.line); break;
+      case 'relay-closed': this.#onClosed(event.code, event.reason); break;
+      default: this.#onCallEvent(event);
+    }
+    return this.#effects;
+  }
+
+  // ---- The relay ----
+
+  /** @param {string} id */
+  #start(id) {
+    if (this.#link.at !== 'offline') return;
+    this.#id = id;
+    this.#connect();
+  }
+
+  /** @param {string} id */
+  #changeId(id) {
+    if (this.#link.at === 'offline' || (id === this.#id && this.#link.at !== 'refused')) return;
+    this.#end('hung-up');
+    this.#id = id;
+    this.#heldAt = -Infinity;
+    this.#ended = null;
+    this.#reconnect();
+  }
+
+  #connect() {
+    this.#link = { at: 'connecting', until: this.#now + CONNECT_MS };
+    this.#do({ type: 'connect' });
+  }
+
+  /** Leaves whatever the connection carries and registers anew. */
+  #reconnect() {
+    switch (this.#link.at) {
+      case 'closing': return;
+      case 'offline': case 'waiting': case 'refused': this.#connect(); return;
+      default:
+        // The new HELLO has to wait until the relay knows that the old one is over.
+        this.#link = { at: 'closing', until: this.#now + CLOSE_MS };
+        this.#do({ type: 'disconnect' });
+    }
+  }
+
+  #onOpened() {
+    if (this.#link.at !== 'connecting') return;
+    this.#link = { at: 'greeting', until: this.#now + CONNECT_MS };
+    this.#do({ type: 'send', line: formatClientMessage({ type: 'hello', id: this.#id }) });
+  }
+
+  /** @param {number} code @param {string} reason */
+  #onClosed(code, reason) {
+    switch (this.#link.at) {
+      case 'offline': case 'waiting': case 'refused': return;
+      case 'closing': this.#connect(); return;
+      case 'greeting': if (code === 1002 && reason === 'invalid peer uid') this.#onIdTaken(); else this.#lose(); return;
+      case 'session':
+        if (code !== 1000) return this.#lose();
+        // The relay ends a session so when the partner left it.
+        this.#connect();
+        this.#finish('hung-up-by-peer');
+        return;
+      default: this.#lose();
+    }
+  }
+
+  #onIdTaken() {
+    if (this.#now - this.#heldAt < GHOST_MS) return this.#lose();
+    this.#losses = 0;
+    this.#link = { at: 'refused' };
+    if (this.#call?.phase === 'waiting') this.#finish('no-id');
+  }
+
+  /** The connection is gone without anybody having meant it. */
+  #lose() {
+    if (this.#link.at === 'registered' || this.#link.at === 'session') {
+      this.#heldAt = this.#now;
+      if (this.#now - this.#registeredAt > LASTING_MS) this.#losses = 0;
+    }
+    this.#link = { at: 'waiting', until: this.#now + delayMs(this.#losses, this.#random()) };
+    this.#losses += 1;
+    const call = this.#call;
+    if (call?.phase === 'dialling') this.#enter(call, 'waiting');
+    if (call?.phase === 'negotiating') this.#finish('relay-lost');
+  }
+
+  #onTick() {
+    const link = this.#link;
+    if ('until' in link && link.until <= this.#now) {
+      if (link.at === 'closing' || link.at === 'waiting') {
+        this.#connect();
+      } else {
+        this.#do({ type: 'disconnect' });
+        this.#lose();
+      }
+    }
+    const call = this.#call;
+    if (call !== null && call.until <= this.#now) this.#end(REASON_WHEN_TOO_LONG[call.phase]);
+  }
+
+  /** @param {string} line */
+  #onLine(line) {
+    switch (this.#link.at) {
+      case 'greeting': this.#onGreetingLine(line); break;
+      case 'registered': this.#onLobbyLine(line); break;
+      case 'session': this.#onPartnerLine(line); break;
+      default: this.#ignore('a line after the end of the connection');
+    }
+  }
+
+  /** @param {string} line */
+  #onGreetingLine(line) {
+    if (parseServerMessage(line)?.type !== 'hello') return this.#ignore('a line before HELLO was answered');
+    this.#link = { at: 'registered' };
+    this.#registeredAt = this.#now;
+    if (this.#call?.phase === 'waiting') this.#dial(this.#call);
+  }
+
+  /** @param {string} line */
+  #onLobbyLine(line) {
+    const message = parseServerMessage(line);
+    const dialling = this.#call?.phase === 'dialling' ? this.#call : null;
+    if (message?.type === 'session-ok' && dialling !== null) {
+      this.#link = { at: 'session' };
+      this.#enter(dialling, 'negotiating');
+      dialling.negotiation.flush();
+    } else if (message?.type === 'error' && dialling !== null) {
+      const kind = errorKind(message.text);
+      this.#finish(kind === 'not found' ? 'not-found' : kind === 'busy' ? 'busy' : 'refused-by-relay');
+    } else if (message?.type === 'session-from') {
+      this.#onCalled(message.peer);
+    } else if (parseSignal(line) !== null) {
+      // A relay that does not announce callers: the partner's first message is the call.
+      this.#onCalled(null);
+      if (this.#link.at === 'session') this.#onPartnerLine(line);
+    } else {
+      this.#ignore('a line of no meaning here');
+    }
+  }
+
+  // ---- Calls ----
+
+  /** @param {string} peer @param {boolean} send */
+  #place(peer, send) {
+    if (this.#call !== null && this.#call.peer === peer) return;
+    this.#end('hung-up');
+    /** @type {Reason | null} */
+    const obstacle = !isPeerId(peer) ? 'invalid-id'
+      : peer === this.#id ? 'yourself'
+      : this.#link.at === 'refused' ? 'no-id' : null;
+    if (obstacle !== null) {
+      this.#ended = { peer, reason: obstacle };
+      return;
+    }
+    const call = this.#begin(peer, 'caller', send);
+    // Made before anybody asked for it, so that it leaves the moment the session stands.
+    call.negotiation.makeOffer();
+    if (this.#link.at === 'registered') this.#dial(call);
+  }
+
+  /** @param {Call} call */
+  #dial(call) {
+    this.#enter(call, 'dialling');
+    this.#dialledAt = this.#now;
+    this.#do({ type: 'send', line: `SESSION ${call.peer}` });
+  }
+
+  /**
+   * The relay has put us into a session that we did not ask for.
+   *
+   * @param {string | null} peer
+   */
+  #onCalled(peer) {
+    const call = this.#call;
+    const samePeer = call !== null && peer !== null && call.peer === peer;
+    if (call !== null && call.phase === 'dialling') {
+      if (peer !== null && !samePeer) {
+        // Somebody else was faster. Leave that session and ask again for the peer that was meant.
+        this.#enter(call, 'waiting');
+        this.#reconnect();
+        return;
+      }
+    } else if (call !== null && !samePeer) {
+      // Media still flows with somebody else, only the session is lost. One call at a time.
+      this.#reconnect();
+      return;
+    }
+    // Both called at once, and the other was first: what was agreed for that peer holds.
+    // Or the partner of a call whose session was lost begins anew.
+    const send = samePeer ? call.send && call.sending !== 'off' : this.#agreedToSend;
+    if (call !== null) this.#finish('replaced');
+    this.#link = { at: 'session' };
+    this.#dialledAt = null;
+    this.#enter(this.#begin(peer, 'callee', send), 'negotiating');
+  }
+
+  /**
+   * @param {string | null} peer
+   * @param {'caller' | 'callee'} role
+   * @param {boolean} send
+   * @returns {Call}
+   */
+  #begin(peer, role, send) {
+    this.#calls += 1;
+    this.#ended = null;
+    /** @type {Call} */
+    const call = {
+      number: this.#calls,
+      peer,
+      role,
+      phase: 'waiting',
+      until: this.#now + PHASE_MS.waiting,
+      send,
+      sending: send ? 'opening' : 'off',
+      negotiation: new Negotiation(this.#calls, role, send, (effect) => this.#do(effect)),
+    };
+    this.#call = call;
+    this.#do({ type: 'open-peer', call: call.number });
+    if (send) this.#do({ type: 'open-devices', call: call.number });
+    return call;
+  }
+
+  /** @param {Call} call @param {Phase} phase */
+  #enter(call, phase) {
+    call.phase = phase;
+    call.until = this.#now + PHASE_MS[phase];
+  }
+
+  /**
+   * Ends the call and its session, which takes a new connection to the relay.
+   *
+   * @param {Reason} reason
+   */
+  #end(reason) {
+    const call = this.#call;
+    if (call === null) return;
+    const isKnownToRelay = this.#link.at === 'session' || call.phase === 'dialling';
+    this.#finish(reason);
+    if (isKnownToRelay) this.#reconnect();
+  }
+
+  /** @param {Reason} reason */
+  #finish(reason) {
+    const call = this.#call;
+    if (call === null) return;
+    this.#call = null;
+    this.#ended = { peer: call.peer, reason };
+    if (call.send) this.#do({ type: 'close-devices', call: call.number });
+    this.#do({ type: 'close-peer', call: call.number });
+  }
+
+  /** @param {boolean} agreed */
+  #agreeToSend(agreed) {
+    this.#agreedToSend = agreed;
+    const call = this.#call;
+    // What was not negotiated cannot be sent: then the agreement counts from the next call on.
+    if (call === null || !call.send) return;
+    if (!agreed && call.sending !== 'off') {
+      call.sending = 'off';
+      this.#do({ type: 'close-devices', call: call.number });
+    } else if (agreed && (call.sending === 'off' || call.sending === 'refused')) {
+      call.sending = 'opening';
+      this.#do({ type: 'open-devices', call: call.number });
+    }
+  }
+
+  // ---- The partner ----
+
+  /** @param {string} line */
+  #onPartnerLine(line) {
+    const call = this.#call;
+    const signal = parseSignal(line);
+    // Also what was sent before the sender knew it was in a session, as `SESSION` with our own id.
+    if (call === null || signal === null) return this.#ignore('a message of the partner');
+    call.negotiation.onSignal(signal);
+    this.#onNegotiated(call);
+  }
+
+  // ---- Our own side of the call ----
+
+  /** @param {Extract<Event, { call: number }>} event */
+  #onCallEvent(event) {
+    const call = this.#call;
+    if (call === null || call.number !== event.call) return this.#ignore(`${event.type} of a call that is over`);
+    switch (event.type) {
+      case 'local-description':
+        call.negotiation.onLocalDescription(event.description, this.#link.at === 'session');
+        this.#onNegotiated(call);
+        break;
+      case 'local-candidate':
+        call.negotiation.onLocalCandidate(event.candidate, this.#link.at === 'session');
+        break;
+      case 'connection': this.#onConnection(call, event.state); break;
+      case 'partner-closed': this.#end('hung-up-by-peer'); break;
+      case 'negotiation-failed': this.#end('media-refused'); break;
+      case 'devices': if (call.sending === 'opening') call.sending = event.opened ? 'on' : 'refused'; break;
+    }
+  }
+
+  /** @param {Call} call */
+  #onNegotiated(call) {
+    if (call.phase === 'negotiating' && call.negotiation.isDone) this.#enter(call, 'connecting');
+  }
+
+  /** @param {Call} call @param {string} state the W3C's RTCPeerConnectionState */
+  #onConnection(call, state) {
+    if (state === 'connected' && (call.phase === 'connecting' || call.phase === 'interrupted')) {
+      this.#enter(call, 'connected');
+    } else if (state === 'disconnected' && call.phase === 'connected') {
+      this.#enter(call, 'interrupted');
+    } else if (state === 'failed') {
+      this.#end(call.phase === 'connected' || call.phase === 'interrupted' ? 'connection-lost' : 'no-path');
+    }
+  }
+
+  /** @param {Effect} effect */
+  #do(effect) {
+    this.#effects.push(effect);
+  }
+
+  /** @param {string} what */
+  #ignore(what) {
+    this.#do({ type: 'ignored', what });
+  }
+}
+
+/** How long a connection or the answer to HELLO may take. */
+const CONNECT_MS = 10_000;
+
+/** How long the relay may take to close its side. */
+const CLOSE_MS = 2000;
+
+/** A registration that lasted so long was a good one: what comes after it starts patiently anew. */
+const LASTING_MS = 5000;
+
+/** How long a relay may hold an id for a connection that is already dead. */
+const GHOST_MS = 60_000;
+
+/** How long each phase may last. @type {Record<Phase, number>} */
+const PHASE_MS = {
+  waiting: 15_000,
+  dialling: 10_000,
+  negotiating: 30_000,
+  connecting: 30_000,
+  connected: Infinity,
+  interrupted: 30_000,
+};
+
+/** @type {Record<Phase, Reason>} */
+const REASON_WHEN_TOO_LONG = {
+  waiting: 'relay-unreachable',
+  dialling: 'relay-silent',
+  negotiating: 'no-answer',
+  connecting: 'no-path',
+  connected: 'connection-lost',
+  interrupted: 'connection-lost',
+};

@@ -1,0 +1,109 @@
+// What the page says, in plain words: the state of things, why a call ended and what to do next.
+// Pure: from the session's snapshot to sentences.
+
+/** @import { Reason, Session } from './session.js' */
+
+/** @typedef {Session['snapshot']} Snapshot */
+
+/**
+ * The one word for scripts: what the page is about.
+ *
+ * @typedef {'connecting' | 'relay-lost' | 'registered' | 'refused'
+ *   | 'calling' | 'answering' | 'connecting-media' | 'in-call' | 'interrupted'} State
+ */
+
+/**
+ * @param {Snapshot} snapshot
+ * @returns {State}
+ */
+export function stateOf({ call, link, isRelayLost }) {
+  switch (call?.phase) {
+    case 'waiting': case 'dialling': return 'calling';
+    case 'negotiating': return call.role === 'caller' ? 'calling' : 'answering';
+    case 'connecting': return 'connecting-media';
+    case 'connected': return 'in-call';
+    case 'interrupted': return 'interrupted';
+  }
+  if (link === 'registered' || link === 'refused') return link;
+  return isRelayLost ? 'relay-lost' : 'connecting';
+}
+
+/**
+ * The state in one or two sentences.
+ *
+ * @param {Snapshot} snapshot
+ * @returns {string}
+ */
+export function describe(snapshot) {
+  const { call, ended } = snapshot;
+  if (call !== null) return describeCall(snapshot, call);
+  const about = describeLink(snapshot);
+  return ended === null ? about : `${describeEnd(ended.reason, peerName(ended.peer))} ${about}`;
+}
+
+/**
+ * How it stands with our own camera and microphone, or nothing if there is nothing to say.
+ *
+ * @param {Snapshot} snapshot
+ * @returns {string}
+ */
+export function describeSending({ call, agreedToSend }) {
+  if (call === null) return '';
+  switch (call.sending) {
+    case 'opening': return 'Waiting for camera and microphone…';
+    case 'on': return 'Your camera and microphone are sent.';
+    case 'refused': return '';
+    case 'off': return agreedToSend ? 'Your camera and microphone will be sent from the next call on.' : 'You are watching only.';
+  }
+}
+
+/** @param {Snapshot} snapshot @param {NonNullable<Snapshot['call']>} call */
+function describeCall({ link }, call) {
+  const peer = peerName(call.peer);
+  switch (call.phase) {
+    case 'waiting': return `Connecting to the relay, then calling ${peer}…`;
+    case 'dialling': return `Calling ${peer}…`;
+    case 'negotiating': return call.role === 'caller' ? `${peer} is there. Waiting for the answer…` : `${peer} is calling. Answering…`;
+    case 'connecting': return `${peer} answered. Connecting picture and sound…`;
+    case 'connected':
+      return link === 'session' || link === 'registered' ? `In a call with ${peer}.`
+        : `In a call with ${peer}. The relay is away; the call goes on without it.`;
+    case 'interrupted': return `The connection to ${peer} is interrupted. Waiting for it to come back…`;
+  }
+}
+
+/** @param {Snapshot} snapshot */
+function describeLink({ id, link, isRelayLost }) {
+  switch (link) {
+    case 'registered': return `Registered as ${id}. Others can call you, or you call them.`;
+    case 'refused': return `The id ${id} is taken by somebody else. Choose another one.`;
+    default: return isRelayLost ? 'The relay cannot be reached. Trying again…' : 'Connecting to the relay…';
+  }
+}
+
+/** @param {Reason} reason @param {string} peer */
+function describeEnd(reason, peer) {
+  switch (reason) {
+    case 'hung-up': return 'You hung up.';
+    case 'hung-up-by-peer': return `${peer} hung up.`;
+    case 'not-found': return `Nobody is registered as ${peer}. Check the id, or call again when they are here.`;
+    case 'busy': return `${peer} is busy. Call again a little later.`;
+    case 'refused-by-relay': return `The relay refused the call to ${peer}.`;
+    case 'relay-unreachable': return `${peer} could not be called.`;
+    case 'relay-silent': return 'The relay did not answer. Call again.';
+    case 'relay-lost': return 'The relay was lost before the call stood. Call again when it is back.';
+    case 'no-answer': return `${peer} did not answer. Call again, or ask whether all is well there.`;
+    case 'no-path': return `No way was found for picture and sound between you and ${peer}. A firewall may be in between; try the same network.`;
+    case 'connection-lost': return `The connection to ${peer} was lost. Call again.`;
+    case 'media-refused': return `You and ${peer} found no common picture or sound format.`;
+    case 'replaced': return `${peer} called anew.`;
+    case 'invalid-id': return 'That is no id: it has to be one word without blanks.';
+    case 'yourself': return 'That is your own id. Call somebody else.';
+    case 'no-id': return `${peer} was not called, because your own id is taken. Choose another one first.`;
+  }
+}
+
+/** @param {string | null} peer */
+function peerName(peer) {
+  return peer ?? 'Somebody';
+}
