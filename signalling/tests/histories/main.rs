@@ -1,0 +1,237 @@
+//! Random histories: the relay does what a naive model of it does, in every turn.
+
+mod model;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use proptest::prelude::*;
+use proptest::sample::select;
+use signalling::frame::{CloseReason, Frame};
+use signalling::relay::{ConnectionId, Effect, Event, Relay};
+
+use model::Model;
+
+const HELLO_DEADLINE_SECONDS: u64 = 10;
+
+/// One thing that happens. Connections are few and named by number, so that they meet.
+#[derive(Clone, Debug)]
+enum Step {
+    Connect { who: u64, wants_notices: bool },
+    Say { who: u64, what: Saying },
+    Leave { who: u64 },
+    Condemn { who: u64, reason: CloseReason },
+    Pass { seconds: u64 },
+    Stop,
+}
+
+/// What a peer says, by its meaning; `Display` of the protocol crate is not used here.
+#[derive(Clone, Debug)]
+enum Saying {
+    Hello(&'static str),
+    Session(&'static str),
+    Room(&'static str),
+    Message(&'static str, &'static str),
+    List,
+    Anything(&'static str),
+    Binary(&'static [u8]),
+}
+
+impl Saying {
+    fn frame(&self) -> Frame {
+        let text = match self {
+            Self::Hello(id) => format!("HELLO {id}"),
+            Self::Session(id) => format!("SESSION {id}"),
+            Self::Room(id) => format!("ROOM {id}"),
+            Self::Message(id, payload) => format!("ROOM_PEER_MSG {id} {payload}"),
+            Self::List => "ROOM_PEER_LIST".to_owned(),
+            Self::Anything(text) => (*text).to_owned(),
+            Self::Binary(bytes) => return Frame::Binary((*bytes).into()),
+        };
+        Frame::Text(text.into())
+    }
+}
+
+fn saying() -> impl Strategy<Value = Saying> {
+    let id = select(vec!["a", "b", "c", "d", "Zoë", "o'x"]);
+    prop_oneof![
+        4 => id.clone().prop_map(Saying::Hello),
+        4 => id.clone().prop_map(Saying::Session),
+        4 => select(vec!["r", "s"]).prop_map(Saying::Room),
+        3 => (id, select(vec!["hi", "{\"ice\": 1}"])).prop_map(|(to, what)| Saying::Message(to, what)),
+        1 => Just(Saying::List),
+        1 => select(vec!["", "hello", "{}", "SESSION_OK", "\u{feff}"]).prop_map(Saying::Anything),
+        1 => select(vec![&b""[..], b"\xff\x00"]).prop_map(Saying::Binary),
+    ]
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let who = 0..6_u64;
+    let reason = select(vec![
+        CloseReason::SlowConsumer,
+        CloseReason::KeepaliveTimeout,
+        CloseReason::MessageTooBig,
+    ]);
+    prop_oneof![
+        6 => (who.clone(), any::<bool>())
+            .prop_map(|(who, wants_notices)| Step::Connect { who, wants_notices }),
+        24 => (who.clone(), saying()).prop_map(|(who, what)| Step::Say { who, what }),
+        3 => who.clone().prop_map(|who| Step::Leave { who }),
+        1 => (who, reason).prop_map(|(who, reason)| Step::Condemn { who, reason }),
+        1 => (0..7_u64).prop_map(|seconds| Step::Pass { seconds }),
+    ]
+}
+
+/// The relay beside its model, and what has been seen of the relay from outside.
+struct Trial {
+    relay: Relay,
+    model: Model,
+    now: Instant,
+    /// The connection that a number stands for now. A new one takes a new name.
+    names: BTreeMap<u64, ConnectionId>,
+    connections_so_far: u64,
+    registered: BTreeSet<ConnectionId>,
+    closed: BTreeSet<ConnectionId>,
+}
+
+impl Trial {
+    fn new() -> Self {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "some instant is needed to start from"
+        )]
+        let now = Instant::now();
+        Self {
+            relay: Relay::new(Duration::from_secs(HELLO_DEADLINE_SECONDS)),
+            model: Model::default(),
+            now,
+            names: BTreeMap::new(),
+            connections_so_far: 0,
+            registered: BTreeSet::new(),
+            closed: BTreeSet::new(),
+        }
+    }
+
+    fn take(&mut self, step: &Step) {
+        let event = match step {
+            Step::Connect { who, wants_notices } => {
+                if self.names.contains_key(who) {
+                    return;
+                }
+                self.connections_so_far += 1;
+                let connection = ConnectionId(self.connections_so_far);
+                self.names.insert(*who, connection);
+                self.model.connect(connection, *wants_notices);
+                Event::Connected {
+                    connection,
+                    wants_notices: *wants_notices,
+                }
+            }
+            Step::Say { who, what } => {
+                let Some(&connection) = self.names.get(who) else {
+                    return;
+                };
+                self.model.hear(connection, what);
+                let frame = what.frame();
+                Event::Received { connection, frame }
+            }
+            Step::Leave { who } => {
+                let Some(connection) = self.names.remove(who) else {
+                    return;
+                };
+                self.model.lose(connection);
+                Event::Disconnected { connection }
+            }
+            Step::Condemn { who, reason } => {
+                let Some(&connection) = self.names.get(who) else {
+                    return;
+                };
+                let reason = *reason;
+                self.model.send_away(connection, reason);
+                Event::Condemned { connection, reason }
+            }
+            Step::Pass { seconds } => {
+                self.now += Duration::from_secs(*seconds);
+                self.model.pass(*seconds);
+                Event::Tick
+            }
+            Step::Stop => {
+                self.model.stop();
+                Event::Stopped
+            }
+        };
+        let mut effects = Vec::new();
+        self.relay.handle(event, self.now, &mut effects);
+        assert_eq!(effects, self.model.take_effects(), "after {step:?}");
+        for effect in &effects {
+            self.watch(effect);
+        }
+    }
+
+    /// What holds whatever the model says.
+    fn watch(&mut self, effect: &Effect) {
+        match effect {
+            Effect::Send { to, frame } => {
+                assert!(!self.closed.contains(to), "{to:?} is closed");
+                if *frame == Frame::Text("HELLO".into()) {
+                    self.registered.insert(*to);
+                }
+                assert!(self.registered.contains(to), "{to:?} is not registered");
+            }
+            Effect::Close { connection, .. } => {
+                assert!(
+                    self.closed.insert(*connection),
+                    "{connection:?} closed twice"
+                );
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1024, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_relay_does_what_the_model_does(
+        history in prop::collection::vec(step(), 1..120),
+        stops in prop::bool::weighted(0.2),
+    ) {
+        let mut trial = Trial::new();
+        for step in &history {
+            trial.take(step);
+        }
+        if stops {
+            trial.take(&Step::Stop);
+            for step in &history {
+                trial.take(step);
+            }
+        }
+    }
+
+    #[test]
+    fn when_all_have_left_nothing_of_them_is_left(
+        history in prop::collection::vec(step(), 1..120),
+    ) {
+        let mut trial = Trial::new();
+        for step in &history {
+            trial.take(step);
+        }
+        for who in 0..6 {
+            trial.take(&Step::Leave { who });
+        }
+        for (who, id) in ["a", "b", "c", "d", "Zoë", "o'x"].into_iter().enumerate() {
+            let who = who as u64;
+            trial.take(&Step::Connect { who, wants_notices: false });
+            trial.take(&Step::Say { who, what: Saying::Hello(id) });
+            trial.take(&Step::Say { who, what: Saying::Room("r") });
+        }
+        // Every id was accepted, and the room held nobody but those six.
+        prop_assert_eq!(trial.registered.intersection(&trial.names.values().copied().collect()).count(), 6);
+        let mut effects = Vec::new();
+        let connection = trial.names[&5];
+        let frame = Saying::List.frame();
+        trial.relay.handle(Event::Received { connection, frame }, trial.now, &mut effects);
+        let frame = Frame::Text("ROOM_PEER_LIST a b c d Zoë".into());
+        prop_assert_eq!(effects, vec![Effect::Send { to: connection, frame }]);
+    }
+}

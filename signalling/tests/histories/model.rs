@@ -1,0 +1,244 @@
+//! The protocol once more, as naively as it can be told: one list of people, searched from end to
+//! end for every question. Nothing of the relay's own structure is used.
+
+use signalling::frame::{CloseReason, Frame};
+use signalling::relay::{ConnectionId, Effect};
+
+use crate::{HELLO_DEADLINE_SECONDS, Saying};
+
+#[derive(Clone, Debug)]
+struct Person {
+    connection: ConnectionId,
+    wants_notices: bool,
+    came_at: u64,
+    /// Empty before `HELLO`.
+    id: &'static str,
+    partner: Option<ConnectionId>,
+    /// Empty outside of rooms.
+    room: &'static str,
+    joined_as: usize,
+    sent_away: bool,
+}
+
+#[derive(Default)]
+pub(crate) struct Model {
+    /// In order of coming.
+    people: Vec<Person>,
+    seconds: u64,
+    joins: usize,
+    stopped: bool,
+    effects: Vec<Effect>,
+}
+
+impl Model {
+    pub(crate) fn take_effects(&mut self) -> Vec<Effect> {
+        std::mem::take(&mut self.effects)
+    }
+
+    pub(crate) fn connect(&mut self, connection: ConnectionId, wants_notices: bool) {
+        self.people.push(Person {
+            connection,
+            wants_notices,
+            came_at: self.seconds,
+            id: "",
+            partner: None,
+            room: "",
+            joined_as: 0,
+            sent_away: false,
+        });
+        if self.stopped {
+            self.send_away(connection, CloseReason::Stopping);
+        }
+    }
+
+    pub(crate) fn hear(&mut self, connection: ConnectionId, what: &Saying) {
+        let me = self.person(connection).clone();
+        if me.sent_away {
+        } else if let Some(partner) = me.partner {
+            self.effects.push(Effect::Send {
+                to: partner,
+                frame: what.frame(),
+            });
+        } else if me.id.is_empty() {
+            self.hear_stranger(&me, what);
+        } else if me.room.is_empty() {
+            self.hear_idle(&me, what);
+        } else {
+            self.hear_member(&me, what);
+        }
+    }
+
+    fn hear_stranger(&mut self, me: &Person, what: &Saying) {
+        let &Saying::Hello(id) = what else {
+            return self.send_away(me.connection, CloseReason::InvalidProtocol);
+        };
+        if self.called(id).is_some() {
+            return self.send_away(me.connection, CloseReason::InvalidPeerId);
+        }
+        self.person(me.connection).id = id;
+        self.tell(me, "HELLO".to_owned());
+    }
+
+    fn hear_idle(&mut self, me: &Person, what: &Saying) {
+        match *what {
+            Saying::Session(id) => match self.called(id) {
+                None => self.tell(me, format!("ERROR peer {} not found", quoted(id))),
+                Some(other)
+                    if other.connection == me.connection
+                        || other.partner.is_some()
+                        || !other.room.is_empty() =>
+                {
+                    self.tell(me, format!("ERROR peer {} busy", quoted(id)));
+                }
+                Some(other) => {
+                    self.person(me.connection).partner = Some(other.connection);
+                    self.person(other.connection).partner = Some(me.connection);
+                    self.tell(me, "SESSION_OK".to_owned());
+                    if other.wants_notices {
+                        self.tell(&other, format!("SESSION_FROM {}", me.id));
+                    }
+                }
+            },
+            Saying::Room(room) => {
+                let others = self.members(room, me);
+                self.joins += 1;
+                let joined_as = self.joins;
+                let person = self.person(me.connection);
+                (person.room, person.joined_as) = (room, joined_as);
+                self.tell(me, format!("ROOM_OK {}", listed(&others)));
+                for other in others {
+                    self.tell(&other, format!("ROOM_PEER_JOINED {}", me.id));
+                }
+            }
+            Saying::Message(..) | Saying::List => {
+                self.tell(me, "ERROR invalid msg, not in a room".to_owned());
+            }
+            Saying::Hello(_) | Saying::Anything(_) | Saying::Binary(_) => {}
+        }
+    }
+
+    fn hear_member(&mut self, me: &Person, what: &Saying) {
+        match *what {
+            Saying::Message(id, payload) => match self.called(id) {
+                None => self.tell(me, format!("ERROR peer {} not found", quoted(id))),
+                Some(other) if other.room != me.room => {
+                    self.tell(me, format!("ERROR peer {} is not in the room", quoted(id)));
+                }
+                Some(other) => self.tell(&other, format!("ROOM_PEER_MSG {} {payload}", me.id)),
+            },
+            Saying::List => {
+                let others = self.members(me.room, me);
+                self.tell(me, format!("ROOM_PEER_LIST {}", listed(&others)));
+            }
+            Saying::Hello(_)
+            | Saying::Session(_)
+            | Saying::Room(_)
+            | Saying::Anything(_)
+            | Saying::Binary(_) => {
+                self.tell(me, "ERROR invalid msg, already in room".to_owned());
+            }
+        }
+    }
+
+    pub(crate) fn lose(&mut self, connection: ConnectionId) {
+        let me = self.person(connection).clone();
+        self.people.retain(|person| person.connection != connection);
+        self.part(&me);
+    }
+
+    pub(crate) fn send_away(&mut self, connection: ConnectionId, reason: CloseReason) {
+        let me = self.person(connection).clone();
+        if me.sent_away {
+            return;
+        }
+        self.person(connection).sent_away = true;
+        self.effects.push(Effect::Close { connection, reason });
+        self.part(&me);
+    }
+
+    /// Tells those who were with somebody that they no longer are.
+    fn part(&mut self, me: &Person) {
+        if me.sent_away {
+            return;
+        }
+        if let Some(partner) = me.partner
+            && self.people.iter().any(|other| other.connection == partner)
+        {
+            self.send_away(partner, CloseReason::PartnerLeft);
+        }
+        for other in self.members(me.room, me) {
+            self.tell(&other, format!("ROOM_PEER_LEFT {}", me.id));
+        }
+    }
+
+    pub(crate) fn pass(&mut self, seconds: u64) {
+        self.seconds += seconds;
+        for person in self.people.clone() {
+            if person.id.is_empty() && self.seconds - person.came_at >= HELLO_DEADLINE_SECONDS {
+                self.send_away(person.connection, CloseReason::HelloTimeout);
+            }
+        }
+    }
+
+    pub(crate) fn stop(&mut self) {
+        self.stopped = true;
+        for person in &mut self.people {
+            if !person.sent_away {
+                person.sent_away = true;
+                self.effects.push(Effect::Close {
+                    connection: person.connection,
+                    reason: CloseReason::Stopping,
+                });
+            }
+        }
+    }
+
+    fn person(&mut self, connection: ConnectionId) -> &mut Person {
+        self.people
+            .iter_mut()
+            .find(|person| person.connection == connection)
+            .expect("only those who are there are spoken of")
+    }
+
+    fn called(&self, id: &str) -> Option<Person> {
+        self.people
+            .iter()
+            .find(|person| person.id == id && !person.sent_away)
+            .cloned()
+    }
+
+    /// Everybody else in a room, in order of joining.
+    fn members(&self, room: &str, me: &Person) -> Vec<Person> {
+        let mut members: Vec<_> = self
+            .people
+            .iter()
+            .filter(|other| {
+                !room.is_empty()
+                    && other.room == room
+                    && other.connection != me.connection
+                    && !other.sent_away
+            })
+            .cloned()
+            .collect();
+        members.sort_by_key(|member| member.joined_as);
+        members
+    }
+
+    fn tell(&mut self, person: &Person, line: String) {
+        self.effects.push(Effect::Send {
+            to: person.connection,
+            frame: Frame::Text(line.into()),
+        });
+    }
+}
+
+/// The ids of these histories need no more than the choice of the quotation mark.
+fn quoted(id: &str) -> String {
+    let mark = if id.contains('\'') { '"' } else { '\'' };
+    format!("{mark}{id}{mark}")
+}
+
+fn listed(people: &[Person]) -> String {
+    let ids: Vec<_> = people.iter().map(|person| person.id).collect();
+    ids.join(" ")
+}
