@@ -1,0 +1,307 @@
+//! The command line: what was typed ([`Args`]) and what is meant ([`Config`]).
+
+use std::net::IpAddr;
+
+use clap::{Parser, ValueEnum};
+use protocol::PeerId;
+use url::Url;
+
+use crate::media::{AudioSource, Media, Region, Screen, VideoCodec, VideoFormat, VideoSource};
+use crate::signaller::relay_address;
+
+/// Sends this machine's screen and sound to a browser or another machine, and takes theirs back.
+///
+/// Without --peer-id it waits to be called, again and again, until it is stopped.
+#[derive(Debug, Parser)]
+#[command(version, after_help = EXAMPLES)]
+pub struct Args {
+    /// Call this peer
+    #[arg(long, value_name = "ID")]
+    peer_id: Option<PeerId>,
+
+    /// Be known by this id [default: a random number]
+    #[arg(long, value_name = "ID")]
+    our_id: Option<PeerId>,
+
+    /// Ask the peer to make the offer
+    #[arg(long, requires = "peer_id")]
+    request_offer: bool,
+
+    #[command(flatten)]
+    connection: ConnectionArgs,
+
+    #[command(flatten)]
+    media: MediaArgs,
+
+    /// Where what comes in is shown [default: window where there is a display]
+    #[arg(long, value_enum, value_name = "WHERE")]
+    show: Option<Show>,
+
+    /// Print every report as a JSON object on a line
+    #[arg(long)]
+    json: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  client --our-id cam                            wait to be called, send the screen and the microphone
+  client --peer-id bob                           call bob
+  client --our-id cam --video test --audio test  send a test picture and a tone
+  client --our-id cam --audio mic --audio-device alsa_output.pci.monitor
+                                                 send what this machine plays
+
+Exit codes: 0 ended in order, 1 failed, 2 wrong usage, 3 relay unreachable, 4 no such peer, 5 peer busy,
+6 own id refused, 7 GStreamer plugin missing, 8 no display, 9 no sound server, 10 no such device,
+11 codec refused, 12 connection failed or lost, 13 the peer's certificate was not the announced one.";
+
+/// How the relay and the peers are reached.
+#[derive(Clone, Debug, clap::Args)]
+pub struct ConnectionArgs {
+    /// The relay
+    #[arg(long, value_name = "URL", default_value = "ws://127.0.0.1:8443", value_parser = relay_address)]
+    pub server: Url,
+
+    /// A STUN server, as stun://HOST:PORT
+    #[arg(long, value_name = "URL", value_parser = |text: &str| ice_server(text, &["stun"]))]
+    pub stun: Option<String>,
+
+    /// A TURN server, as turn://USER:PASSWORD@HOST:PORT with both percent-encoded; may be repeated
+    #[arg(long, value_name = "URL", value_parser = |text: &str| ice_server(text, &["turn", "turns"]))]
+    pub turn: Vec<String>,
+
+    /// Use this address alone for the media, for example 127.0.0.1
+    #[arg(long, value_name = "ADDRESS", hide = true)]
+    pub local_address: Option<IpAddr>,
+}
+
+/// What is sent.
+#[derive(Clone, Debug, clap::Args)]
+pub struct MediaArgs {
+    /// The picture to send
+    #[arg(long, value_enum, default_value_t = Video::Screen)]
+    video: Video,
+
+    /// The sound to send
+    #[arg(long, value_enum, default_value_t = Audio::Mic)]
+    audio: Audio,
+
+    /// The X display to capture [default: $DISPLAY]
+    #[arg(long, value_name = ":N")]
+    display: Option<String>,
+
+    /// The part of the screen to capture, in pixels
+    #[arg(long, value_name = "X,Y,WxH")]
+    region: Option<Region>,
+
+    /// Leave the mouse pointer out of the picture
+    #[arg(long)]
+    no_pointer: bool,
+
+    /// The PulseAudio source to capture, which may be the monitor of an output
+    #[arg(long, value_name = "NAME")]
+    audio_device: Option<String>,
+
+    /// The codec of the picture
+    #[arg(long, value_enum, default_value_t = CodecName::Vp8)]
+    video_codec: CodecName,
+
+    /// Width of the picture that is sent, in pixels
+    #[arg(long, default_value_t = 1280, value_parser = clap::value_parser!(u32).range(16..=7680))]
+    width: u32,
+
+    /// Height of the picture that is sent, in pixels
+    #[arg(long, default_value_t = 720, value_parser = clap::value_parser!(u32).range(16..=4320))]
+    height: u32,
+
+    /// Frames a second
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=120))]
+    framerate: u32,
+
+    /// Bit rate of the picture, in kilobits a second
+    #[arg(long, default_value_t = 2500, value_name = "KBPS",
+          value_parser = clap::value_parser!(u32).range(50..=50_000))]
+    bitrate_kbps: u32,
+}
+
+/// What is meant.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Whom to call; `None` to be called.
+    pub call: Option<Callee>,
+    /// The id under which we are known.
+    pub our_id: PeerId,
+    /// How the relay and the peers are reached.
+    pub connection: ConnectionArgs,
+    /// What is sent.
+    pub media: Media,
+    /// Where what comes in is shown; `None` for a window where that is possible.
+    pub show: Option<Show>,
+    /// Whether reports are JSON.
+    pub json: bool,
+}
+
+/// A peer to be called.
+#[derive(Clone, Debug)]
+pub struct Callee {
+    /// Its id.
+    pub peer: PeerId,
+    /// Whether it is asked to make the offer.
+    pub request_offer: bool,
+}
+
+/// Where what comes in is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Show {
+    /// In a window, with sound
+    Window,
+    /// Nowhere; it is decoded and counted
+    None,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Video {
+    /// The X11 screen
+    Screen,
+    /// A moving test picture
+    Test,
+    /// No picture
+    None,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Audio {
+    /// A microphone, or another source of the sound server
+    Mic,
+    /// A test tone
+    Test,
+    /// No sound
+    None,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum CodecName {
+    /// VP8
+    Vp8,
+    /// H.264, constrained baseline
+    H264,
+}
+
+impl Args {
+    /// Turns what was typed into what is meant. `random` makes the id where none was given.
+    pub fn into_config(self, random: impl FnOnce() -> u32) -> Config {
+        let peer = self.peer_id;
+        Config {
+            call: peer.map(|peer| Callee {
+                peer,
+                request_offer: self.request_offer,
+            }),
+            our_id: self.our_id.unwrap_or_else(|| decimal_id(random())),
+            connection: self.connection,
+            media: self.media.into_media(),
+            show: self.show,
+            json: self.json,
+        }
+    }
+}
+
+impl MediaArgs {
+    /// What is sent.
+    pub fn into_media(self) -> Media {
+        let screen = Screen {
+            display: self.display,
+            pointer: !self.no_pointer,
+            region: self.region,
+        };
+        Media {
+            video: match self.video {
+                Video::Screen => VideoSource::Screen(screen),
+                Video::Test => VideoSource::Test,
+                Video::None => VideoSource::None,
+            },
+            format: VideoFormat {
+                codec: match self.video_codec {
+                    CodecName::Vp8 => VideoCodec::Vp8,
+                    CodecName::H264 => VideoCodec::H264,
+                },
+                // The encoders' chroma planes have half the size.
+                width: self.width & !1,
+                height: self.height & !1,
+                framerate: self.framerate,
+                bitrate_kbps: self.bitrate_kbps,
+            },
+            audio: match self.audio {
+                Audio::Mic => AudioSource::Mic(self.audio_device),
+                Audio::Test => AudioSource::Test,
+                Audio::None => AudioSource::None,
+            },
+        }
+    }
+}
+
+/// An id that existing clients can call too: they know none but 32-bit numbers.
+pub fn decimal_id(number: u32) -> PeerId {
+    number.to_string().parse().expect("digits make an id")
+}
+
+fn ice_server(text: &str, schemes: &[&str]) -> Result<String, String> {
+    match Url::parse(text) {
+        Ok(url) if schemes.contains(&url.scheme()) && url.host_str().is_some() => Ok(text.into()),
+        _ => Err(format!(
+            "the address has to begin with {}://",
+            schemes.join(":// or ")
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    fn config(line: &str) -> Result<Config, clap::Error> {
+        let words = std::iter::once("client").chain(line.split_whitespace());
+        Ok(Args::try_parse_from(words)?.into_config(|| 42))
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn without_an_id_a_decimal_one_is_made() -> Result<(), clap::Error> {
+        let config = config("--video test")?;
+        assert_eq!(config.our_id.as_str(), "42");
+        assert!(config.call.is_none());
+        assert_eq!(config.connection.server.as_str(), "ws://127.0.0.1:8443/");
+        Ok(())
+    }
+
+    #[test]
+    fn odd_sizes_become_even() -> Result<(), clap::Error> {
+        let format = config("--width 101 --height 55")?.media.format;
+        assert_eq!((format.width, format.height), (100, 54));
+        Ok(())
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused() {
+        for line in [
+            "--our-id a\u{a0}b",
+            "--request-offer",
+            "--server http://x",
+            "--server wss://x",
+            "--server nonsense",
+            "--width 0",
+            "--framerate 0",
+            "--bitrate-kbps 1",
+            "--region 1x1",
+            "--video nothing",
+            "--stun turn://x:1",
+            "--turn stun://x:1",
+            "extra",
+        ] {
+            assert!(config(line).is_err(), "{line}");
+        }
+    }
+}

@@ -1,0 +1,296 @@
+//! What is to be built, as text that `gst-launch-1.0` would take.
+//!
+//! Nothing that a user typed is part of the text: such values are [`Setting`]s, set on a named
+//! element once it exists.
+
+use crate::media::{
+    AUDIO_BITRATE_KBPS, AudioSource, Codec, Kind, Media, Screen, TEST_TONE_HZ, VideoCodec,
+    VideoFormat, VideoSource,
+};
+
+/// A branch of a pipeline.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Branch {
+    /// Elements and links.
+    pub launch: String,
+    /// What to set on them before they start.
+    pub settings: Vec<Setting>,
+}
+
+/// A property of a named element.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Setting {
+    /// The element's name in [`Branch::launch`].
+    pub element: &'static str,
+    /// The property's name.
+    pub property: &'static str,
+    /// Its value, as text.
+    pub value: String,
+}
+
+/// The name of the element that captures pictures.
+pub const VIDEO_SOURCE: &str = "video-source";
+/// The name of the element that captures sound.
+pub const AUDIO_SOURCE: &str = "audio-source";
+
+/// Only the newest picture waits: an old one is worth nothing.
+const NEWEST_ONLY: &str =
+    "queue leaky=downstream max-size-buffers=1 max-size-bytes=0 max-size-time=0";
+
+/// Sound may wait for as long as a hiccup of the scheduler.
+const SHORT_QUEUE: &str =
+    "queue leaky=downstream max-size-buffers=0 max-size-bytes=0 max-size-time=100000000";
+
+/// The name of the appsink at the end of the branch of a kind.
+pub fn sink_name(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Video => "video-encoded",
+        Kind::Audio => "audio-encoded",
+    }
+}
+
+/// The branch that captures and encodes one kind; `None` when it is not sent.
+pub fn capture_branch(media: &Media, kind: Kind) -> Option<Branch> {
+    let codec = media.sent(kind)?;
+    let (source, settings) = match kind {
+        Kind::Video => video_source(&media.video, &media.format)?,
+        Kind::Audio => audio_source(&media.audio)?,
+    };
+    let encoder = match codec {
+        Codec::Video(codec) => video_encoder(codec, &media.format),
+        Codec::Opus => audio_encoder(),
+    };
+    let sink = sink_name(kind);
+    Some(Branch {
+        launch: format!(
+            "{source} ! {encoder} ! appsink name={sink} sync=false async=false max-buffers=4 drop=true"
+        ),
+        settings,
+    })
+}
+
+/// The elements from decoded RTP onwards that a received codec needs, in their order. The first
+/// takes what webrtcbin hands out.
+pub fn receive_chain(codec: Codec, h264_decoder: &str) -> String {
+    // A picture that refers to a lost one is not shown: the next key frame is asked for instead.
+    let whole = "request-keyframe=true wait-for-keyframe=true";
+    match codec {
+        Codec::Video(VideoCodec::Vp8) => {
+            format!("rtpvp8depay {whole} ! vp8dec threads=1 name=decoder")
+        }
+        Codec::Video(VideoCodec::H264) => {
+            format!("rtph264depay {whole} ! h264parse ! {h264_decoder} name=decoder")
+        }
+        Codec::Opus => "rtpopusdepay ! opusdec plc=true use-inband-fec=true name=decoder".into(),
+    }
+}
+
+/// Every element that capturing and encoding needs, so that a missing one can be named at start.
+pub fn capture_elements(media: &Media) -> Vec<&'static str> {
+    let mut elements = Vec::new();
+    match media.video {
+        VideoSource::Screen(_) => elements.push("ximagesrc"),
+        VideoSource::Test => elements.push("videotestsrc"),
+        VideoSource::None => {}
+    }
+    if media.video != VideoSource::None {
+        elements.extend(["videoconvert", "videoscale"]);
+        elements.extend(match media.format.codec {
+            VideoCodec::Vp8 => ["vp8enc", "rtpvp8pay"],
+            VideoCodec::H264 => ["x264enc", "rtph264pay"],
+        });
+    }
+    match media.audio {
+        AudioSource::Mic(_) => elements.push("pulsesrc"),
+        AudioSource::Test => elements.push("audiotestsrc"),
+        AudioSource::None => {}
+    }
+    if media.audio != AudioSource::None {
+        elements.extend(["audioconvert", "audioresample", "opusenc", "rtpopuspay"]);
+    }
+    elements
+}
+
+fn video_source(source: &VideoSource, format: &VideoFormat) -> Option<(String, Vec<Setting>)> {
+    let VideoFormat {
+        width,
+        height,
+        framerate,
+        ..
+    } = *format;
+    let (source, settings) = match source {
+        VideoSource::None => return None,
+        VideoSource::Test => {
+            // The ball moves in every frame and costs next to nothing to draw.
+            (
+                format!("videotestsrc is-live=true pattern=ball name={VIDEO_SOURCE}"),
+                Vec::new(),
+            )
+        }
+        VideoSource::Screen(screen) => {
+            // With damage tracking on, a moving screen costs a tenth of a core more.
+            (
+                format!("ximagesrc use-damage=false name={VIDEO_SOURCE}"),
+                screen_settings(screen),
+            )
+        }
+    };
+    let launch = format!(
+        "{source} ! video/x-raw,framerate={framerate}/1 ! {NEWEST_ONLY} ! videoscale ! videoconvert \
+         ! video/x-raw,format=I420,width={width},height={height},pixel-aspect-ratio=1/1"
+    );
+    Some((launch, settings))
+}
+
+fn screen_settings(screen: &Screen) -> Vec<Setting> {
+    let setting = |property, value: String| Setting {
+        element: VIDEO_SOURCE,
+        property,
+        value,
+    };
+    let mut settings = vec![setting("show-pointer", screen.pointer.to_string())];
+    if let Some(display) = &screen.display {
+        settings.push(setting("display-name", display.clone()));
+    }
+    if let Some(region) = screen.region {
+        settings.extend([
+            setting("startx", region.x.to_string()),
+            setting("starty", region.y.to_string()),
+            // ximagesrc counts the last column and row as part of the picture.
+            setting("endx", (region.x + region.width - 1).to_string()),
+            setting("endy", (region.y + region.height - 1).to_string()),
+        ]);
+    }
+    settings
+}
+
+fn audio_source(source: &AudioSource) -> Option<(String, Vec<Setting>)> {
+    let (source, settings) = match source {
+        AudioSource::None => return None,
+        AudioSource::Test => (
+            format!(
+                "audiotestsrc is-live=true samplesperbuffer=480 freq={TEST_TONE_HZ} volume=0.25 \
+                 name={AUDIO_SOURCE}"
+            ),
+            Vec::new(),
+        ),
+        AudioSource::Mic(device) => (
+            format!("pulsesrc client-name=Aldis provide-clock=false name={AUDIO_SOURCE}"),
+            device
+                .iter()
+                .map(|name| Setting {
+                    element: AUDIO_SOURCE,
+                    property: "device",
+                    value: name.clone(),
+                })
+                .collect(),
+        ),
+    };
+    let launch = format!(
+        "{source} ! {SHORT_QUEUE} ! audioconvert ! audioresample \
+         ! audio/x-raw,format=S16LE,rate=48000,channels=2"
+    );
+    Some((launch, settings))
+}
+
+/// Encoders tuned for conversation: no look-ahead, one thread, key frames only when asked for.
+fn video_encoder(codec: VideoCodec, format: &VideoFormat) -> String {
+    let kbps = format.bitrate_kbps;
+    match codec {
+        VideoCodec::Vp8 => format!(
+            "vp8enc deadline=1 cpu-used=8 end-usage=cbr target-bitrate={} lag-in-frames=0 threads=1 \
+             keyframe-max-dist=2000 buffer-size=200 buffer-initial-size=100 buffer-optimal-size=120",
+            u64::from(kbps) * 1000
+        ),
+        VideoCodec::H264 => format!(
+            "x264enc tune=zerolatency speed-preset=ultrafast bitrate={kbps} key-int-max=2000 \
+             threads=1 \
+             ! video/x-h264,profile=constrained-baseline,stream-format=byte-stream,alignment=au"
+        ),
+    }
+}
+
+fn audio_encoder() -> String {
+    let bits = AUDIO_BITRATE_KBPS * 1000;
+    format!("opusenc bitrate={bits} frame-size=20 inband-fec=true packet-loss-percentage=5")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn media(video: VideoSource, audio: AudioSource, codec: VideoCodec) -> Media {
+        let format = VideoFormat {
+            codec,
+            width: 1280,
+            height: 720,
+            framerate: 30,
+            bitrate_kbps: 2500,
+        };
+        Media {
+            video,
+            format,
+            audio,
+        }
+    }
+
+    #[test]
+    fn what_a_user_typed_is_never_part_of_the_text() {
+        let hostile = "x\" ! filesink location=/tmp/x name=\"y";
+        let screen = Screen {
+            display: Some(hostile.into()),
+            pointer: true,
+            region: "1,2,30x40".parse().ok(),
+        };
+        let media = media(
+            VideoSource::Screen(screen),
+            AudioSource::Mic(Some(hostile.into())),
+            VideoCodec::Vp8,
+        );
+        for kind in Kind::ALL {
+            let branch = capture_branch(&media, kind).expect("both kinds are sent");
+            assert!(!branch.launch.contains("filesink"), "{}", branch.launch);
+            assert!(
+                branch
+                    .settings
+                    .iter()
+                    .any(|setting| setting.value == hostile)
+            );
+        }
+    }
+
+    #[test]
+    fn a_region_ends_at_its_last_pixel() {
+        let screen = Screen {
+            display: None,
+            pointer: false,
+            region: "10,20,1280x720".parse().ok(),
+        };
+        let values: Vec<_> = screen_settings(&screen)
+            .into_iter()
+            .map(|setting| (setting.property, setting.value))
+            .collect();
+        let expected = [
+            ("show-pointer", "false"),
+            ("startx", "10"),
+            ("starty", "20"),
+            ("endx", "1289"),
+            ("endy", "739"),
+        ];
+        assert_eq!(
+            values,
+            expected.map(|(property, value)| (property, value.to_owned()))
+        );
+    }
+
+    #[test]
+    fn nothing_is_built_for_what_is_not_sent() {
+        let media = media(VideoSource::None, AudioSource::None, VideoCodec::H264);
+        assert!(
+            Kind::ALL
+                .into_iter()
+                .all(|kind| capture_branch(&media, kind).is_none())
+        );
+        assert!(capture_elements(&media).is_empty());
+    }
+}

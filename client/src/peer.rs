@@ -1,0 +1,294 @@
+//! A connection with one peer: webrtcbin in a pipeline of its own, as async functions.
+//!
+//! Callbacks come on GStreamer's threads; each tells the owner one [`PeerEvent`] and returns. The
+//! futures need no GLib main loop and may run on any executor. Offers and answers are made without
+//! media; frames flow once [`PeerConnection::start_media`] is called.
+
+mod negotiation;
+mod outgoing;
+mod promise;
+mod transport;
+mod verification;
+mod webrtc_stats;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use anyhow::Context as _;
+use gst::prelude::*;
+use gst_webrtc::WebRTCPeerConnectionState as ConnectionState;
+use protocol::Candidate;
+
+use crate::capture::{Timeline, Track};
+use crate::failure::{Failure, FailureKind};
+use crate::media::{Kind, Media};
+use crate::receive::{self, FirstFrame, Outputs, ReceiveCounters};
+use crate::stats::Counters;
+use outgoing::Outgoing;
+use verification::Gate;
+
+pub use webrtc_stats::CandidatePair;
+
+/// How long received packets wait for those that were overtaken: enough for a home network, little
+/// enough to talk.
+const JITTER_BUFFER_MS: u32 = 60;
+
+/// What every connection of a process has in common.
+#[derive(Clone, Debug)]
+pub struct PeerSettings {
+    /// What we send, and the codecs we ask for.
+    pub media: Media,
+    /// The clock of all pipelines.
+    pub timeline: Timeline,
+    /// Where what comes in goes.
+    pub outputs: Outputs,
+    /// `stun://host:port`
+    pub stun: Option<String>,
+    /// `turn://user:password@host:port`, percent-encoded.
+    pub turn: Vec<String>,
+    /// Use this address alone for ICE.
+    pub local_address: Option<IpAddr>,
+}
+
+/// Something that happened to a connection.
+#[derive(Debug)]
+pub enum PeerEvent {
+    /// ICE found a candidate of ours; an empty one ends the list.
+    Candidate(Candidate),
+    /// ICE and DTLS are done and the certificate is the announced one.
+    Connected,
+    /// The connection cannot go on.
+    Failed(Failure),
+    /// The first encoded frame of this kind went out.
+    FirstSent(Kind),
+    /// The first received frame is decoded.
+    FirstReceived(FirstFrame),
+    /// The person closed the window.
+    WindowClosed,
+    /// Latencies changed: [`PeerConnection::recalculate_latency`] is due.
+    LatencyChanged,
+}
+
+/// Hears what happens. Called on GStreamer's threads: it must not block.
+pub type Listener = Arc<dyn Fn(PeerEvent) + Send + Sync>;
+
+/// One peer. Dropping it takes everything down; [`PeerConnection::close`] does so off this thread.
+pub struct PeerConnection {
+    pipeline: gst::Pipeline,
+    webrtc: gst::Element,
+    media: Media,
+    listener: Listener,
+    outgoing: Vec<Outgoing>,
+    gate: Arc<Gate>,
+    received: Arc<ReceiveCounters>,
+    arrived: Arc<AtomicU64>,
+}
+
+impl PeerConnection {
+    /// Makes a connection that knows nothing of its peer yet, and starts it.
+    ///
+    /// # Errors
+    /// When webrtcbin cannot be made or does not start.
+    pub fn new(settings: &PeerSettings, listener: Listener) -> Result<Self, anyhow::Error> {
+        let pipeline = gst::Pipeline::new();
+        settings.timeline.rule(&pipeline);
+        let webrtc = transport::webrtcbin(settings)?;
+        let arrived = Arc::new(AtomicU64::new(0));
+        transport::prepare(&webrtc, Arc::clone(&arrived));
+        pipeline.add(&webrtc)?;
+        let peer = Self {
+            pipeline,
+            webrtc,
+            media: settings.media.clone(),
+            listener,
+            outgoing: Vec::new(),
+            gate: Arc::default(),
+            received: Arc::default(),
+            arrived,
+        };
+        peer.watch_bus()?;
+        peer.watch_webrtcbin();
+        peer.watch_tracks(settings.outputs);
+        peer.pipeline
+            .set_state(gst::State::Playing)
+            .context("starting webrtcbin")?;
+        Ok(peer)
+    }
+
+    /// Hands a candidate of the peer to ICE. One that cannot be used is left out quietly.
+    pub fn add_candidate(&self, candidate: &Candidate) {
+        let line = candidate.sdp_m_line_index;
+        self.webrtc
+            .emit_by_name::<()>("add-ice-candidate", &[&line, &candidate.candidate]);
+    }
+
+    /// Lets every track that was negotiated flow, beginning with a key frame.
+    pub fn start_media(&self, tracks: &[Track]) {
+        for outgoing in &self.outgoing {
+            if let Some(track) = tracks.iter().find(|track| track.kind == outgoing.kind()) {
+                outgoing.start(track, Arc::clone(&self.listener));
+            }
+        }
+    }
+
+    /// How many packets have come from the peer, of whatever kind: while it lives, this grows.
+    pub fn arrived(&self) -> u64 {
+        self.arrived.load(Ordering::Relaxed)
+    }
+
+    /// Reads all counters.
+    pub fn counters(&self) -> impl Future<Output = Counters> + Send + 'static {
+        let reading = webrtc_stats::read(&self.webrtc);
+        let mut counters = Counters::default();
+        counters.received.frames = self.received.frames.load(Ordering::Relaxed);
+        counters.received.audio_buffers = self.received.audio_buffers.load(Ordering::Relaxed);
+        let mut streams = webrtc_stats::Streams {
+            video_in: self.received.video_ssrc.load(Ordering::Relaxed),
+            audio_in: self.received.audio_ssrc.load(Ordering::Relaxed),
+            ..webrtc_stats::Streams::default()
+        };
+        for outgoing in &self.outgoing {
+            match outgoing.kind() {
+                Kind::Video => {
+                    counters.sent.frames = outgoing.sent();
+                    streams.video_out = outgoing.ssrc().into();
+                }
+                Kind::Audio => {
+                    counters.sent.audio_buffers = outgoing.sent();
+                    streams.audio_out = outgoing.ssrc().into();
+                }
+            }
+        }
+        async move {
+            if let Some(stats) = reading.await {
+                webrtc_stats::count(&stats, &streams, &mut counters);
+            }
+            counters
+        }
+    }
+
+    /// The candidates in use, once connected.
+    pub fn candidate_pair(&self) -> impl Future<Output = Option<CandidatePair>> + Send + 'static {
+        let reading = webrtc_stats::read(&self.webrtc);
+        async move { webrtc_stats::candidate_pair(&reading.await?) }
+    }
+
+    /// Spreads changed latencies through the pipeline. Blocks; not for GStreamer's own threads.
+    pub fn recalculate_latency(&self) {
+        let _ = self.pipeline.recalculate_latency();
+    }
+
+    /// Takes everything down and waits until it is, without blocking the executor.
+    pub async fn close(self) {
+        async_std::task::spawn_blocking(move || drop(self)).await;
+    }
+
+    fn watch_bus(&self) -> Result<(), anyhow::Error> {
+        let listener = Arc::clone(&self.listener);
+        let bus = self.pipeline.bus().context("a pipeline has a bus")?;
+        // Messages must not pile up: each one would keep its element alive.
+        bus.set_sync_handler(move |_, message| {
+            if let gst::MessageView::Error(error) = message.view() {
+                listener(bus_error(error));
+            } else if let gst::MessageView::Latency(_) = message.view() {
+                listener(PeerEvent::LatencyChanged);
+            }
+            gst::BusSyncReply::Drop
+        });
+        Ok(())
+    }
+
+    fn watch_webrtcbin(&self) {
+        let listener = Arc::clone(&self.listener);
+        self.webrtc
+            .connect("on-ice-candidate", false, move |values| {
+                let line = values.get(1)?.get::<u32>().ok()?;
+                let candidate = values.get(2)?.get::<String>().ok()?;
+                listener(PeerEvent::Candidate(Candidate {
+                    candidate,
+                    sdp_m_line_index: line,
+                    sdp_mid: None,
+                }));
+                None
+            });
+
+        let listener = Arc::clone(&self.listener);
+        self.webrtc
+            .connect_notify(Some("ice-gathering-state"), move |webrtc, _| {
+                let state =
+                    webrtc.property::<gst_webrtc::WebRTCICEGatheringState>("ice-gathering-state");
+                if state == gst_webrtc::WebRTCICEGatheringState::Complete {
+                    let end = Candidate {
+                        candidate: String::new(),
+                        sdp_m_line_index: 0,
+                        sdp_mid: None,
+                    };
+                    listener(PeerEvent::Candidate(end));
+                }
+            });
+
+        let listener = Arc::clone(&self.listener);
+        let gate = Arc::clone(&self.gate);
+        self.webrtc.connect_notify(Some("connection-state"), move |webrtc, _| {
+            let state = webrtc.property::<ConnectionState>("connection-state");
+            if state == ConnectionState::Connected {
+                listener(gate.verify(webrtc));
+            } else if state == ConnectionState::Failed {
+                listener(PeerEvent::Failed(Failure::new(
+                    FailureKind::ConnectionFailed,
+                    "No network path to the other side was found, or it was lost; where there is \
+                     a NAT or a firewall in between, give both ends a --turn server.",
+                )));
+            }
+        });
+    }
+
+    fn watch_tracks(&self, outputs: Outputs) {
+        let pipeline = self.pipeline.downgrade();
+        let gate = Arc::clone(&self.gate);
+        let counters = Arc::clone(&self.received);
+        let listener = Arc::clone(&self.listener);
+        self.webrtc.connect_pad_added(move |_, pad| {
+            let Some(pipeline) = pipeline.upgrade() else {
+                return;
+            };
+            if pad.direction() != gst::PadDirection::Src {
+                return;
+            }
+            gate.hold(pad);
+            let told = Arc::clone(&listener);
+            let first_frame = move |frame| told(PeerEvent::FirstReceived(frame));
+            let attached = receive::attach(&pipeline, pad, outputs, &counters, first_frame);
+            if let Err(error) = attached {
+                tracing::warn!("a track that came in is not used: {error:#}");
+                if let Err(error) = receive::discard(&pipeline, pad) {
+                    tracing::error!("it cannot even be thrown away: {error:#}");
+                }
+            }
+        });
+    }
+}
+
+impl Drop for PeerConnection {
+    fn drop(&mut self) {
+        let _ = self.pipeline.set_state(gst::State::Null);
+    }
+}
+
+fn bus_error(error: &gst::message::Error) -> PeerEvent {
+    let window_is_closed = error.error().matches(gst::ResourceError::NotFound)
+        && error
+            .src()
+            .is_some_and(|source| source.is::<gst_video::VideoOverlay>());
+    if window_is_closed {
+        return PeerEvent::WindowClosed;
+    }
+    let source = error
+        .src()
+        .map(|source| source.name().to_string())
+        .unwrap_or_default();
+    let text = format!("The connection failed in {source}: {}", error.error());
+    tracing::debug!(debug = ?error.debug(), "{text}");
+    PeerEvent::Failed(Failure::new(FailureKind::Other, text))
+}

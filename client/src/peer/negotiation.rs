@@ -1,0 +1,253 @@
+//! Offers and answers.
+//!
+//! Both are made from codec preferences, before any frame flows: what was queued up before the
+//! connection would otherwise arrive as a burst that the other side's jitter buffer never forgets.
+
+use anyhow::Context as _;
+use gst::prelude::*;
+use gst_sdp::{SDPMediaRef, SDPMessage};
+use gst_webrtc::{
+    WebRTCRTPTransceiver, WebRTCRTPTransceiverDirection as Direction, WebRTCSDPType,
+    WebRTCSessionDescription,
+};
+use protocol::{Description, SdpType};
+
+use super::PeerConnection;
+use super::outgoing::Outgoing;
+use super::promise::ask;
+use crate::failure::{Failure, FailureKind};
+use crate::media::{Codec, Kind, VideoCodec};
+use crate::plugins;
+use crate::sdp::{self, TWCC};
+
+/// How we use one media line.
+struct Line {
+    codec: Codec,
+    direction: Direction,
+    caps: gst::Caps,
+}
+
+impl PeerConnection {
+    /// Makes an offer: a line for pictures, then one for sound, each both ways as far as we can.
+    ///
+    /// The future borrows nothing and may run on its own.
+    ///
+    /// # Errors
+    /// When webrtcbin cannot make one.
+    pub fn create_offer(
+        &mut self,
+    ) -> Result<impl Future<Output = Result<Description, Failure>> + Send + 'static, Failure> {
+        for kind in Kind::ALL {
+            let codec = self.media.preferred(kind);
+            let receives = plugins::can_receive(codec);
+            let direction = match (self.media.sent(kind).is_some(), receives) {
+                (true, true) => Direction::Sendrecv,
+                (true, false) => Direction::Sendonly,
+                (false, true) => Direction::Recvonly,
+                (false, false) => continue,
+            };
+            let line = Line {
+                codec,
+                direction,
+                caps: offered_caps(codec),
+            };
+            self.add_line(None, &line).map_err(internal)?;
+        }
+        let webrtc = self.webrtc.clone();
+        Ok(describe(webrtc, SdpType::Offer))
+    }
+
+    /// Takes the peer's offer and makes the answer to it.
+    ///
+    /// # Errors
+    /// When the offer cannot be read, or no codec of ours is in it.
+    pub fn accept_offer(
+        &mut self,
+        offer: &str,
+    ) -> Result<impl Future<Output = Result<Description, Failure>> + Send + 'static, Failure> {
+        let offer = sdp::parse(offer)?;
+        self.gate.expect(sdp::fingerprints(&offer));
+        for (index, media) in (0u32..).zip(offer.medias()) {
+            if let Some(line) = self.plan(media)? {
+                self.add_line(Some(index), &line).map_err(internal)?;
+            }
+        }
+        let webrtc = self.webrtc.clone();
+        Ok(async move {
+            set_remote(&webrtc, WebRTCSDPType::Offer, offer).await?;
+            describe(webrtc, SdpType::Answer).await
+        })
+    }
+
+    /// Takes the peer's answer to our offer.
+    ///
+    /// # Errors
+    /// When the answer cannot be read, or rejects a line of ours.
+    pub fn accept_answer(
+        &mut self,
+        answer: &str,
+    ) -> Result<impl Future<Output = Result<(), Failure>> + Send + 'static, Failure> {
+        let answer = sdp::parse(answer)?;
+        for media in answer.medias().filter(|media| sdp::is_rejected(media)) {
+            // A rejected line in a bundle would leave webrtcbin connecting for ever.
+            if let Some(kind) = sdp::kind(media) {
+                return Err(codec_refused(kind, self.media.preferred(kind)));
+            }
+        }
+        self.gate.expect(sdp::fingerprints(&answer));
+        let webrtc = self.webrtc.clone();
+        Ok(async move { set_remote(&webrtc, WebRTCSDPType::Answer, answer).await })
+    }
+
+    /// What we answer to one offered line; `None` for lines that are not media, or not used.
+    fn plan(&self, media: &SDPMediaRef) -> Result<Option<Line>, Failure> {
+        let Some(kind) = sdp::kind(media) else {
+            return Ok(None);
+        };
+        if sdp::is_rejected(media) {
+            return Ok(None);
+        }
+        let theirs = sdp::directions(media);
+        let sends = theirs.receives && self.media.sent(kind).is_some();
+        let preferred = self.media.preferred(kind);
+        // What we send is encoded already; what we only receive may be any codec we know.
+        let choice = std::iter::once(preferred)
+            .chain(Codec::ALL.into_iter().filter(|_| !sends))
+            .filter(|codec| codec.kind() == kind)
+            .find_map(|codec| Some((codec, sdp::offered(media, codec)?)));
+        let Some((codec, caps)) = choice else {
+            return Err(codec_refused(kind, preferred));
+        };
+        let direction = match (sends, theirs.sends && plugins::can_receive(codec)) {
+            (true, true) => Direction::Sendrecv,
+            (true, false) => Direction::Sendonly,
+            (false, true) => Direction::Recvonly,
+            (false, false) => Direction::Inactive,
+        };
+        Ok(Some(Line {
+            codec,
+            direction,
+            caps,
+        }))
+    }
+
+    /// Prepares a line, at a place of the remote offer or at the end of ours.
+    fn add_line(&mut self, index: Option<u32>, line: &Line) -> Result<(), anyhow::Error> {
+        let sends = matches!(line.direction, Direction::Sendrecv | Direction::Sendonly);
+        let ssrc = fastrand::u32(1..);
+        let mut caps = line.caps.clone();
+        if sends {
+            caps.make_mut().set("ssrc", ssrc);
+        }
+        let transceiver = if sends {
+            let name = index.map_or("sink_%u".to_owned(), |index| format!("sink_{index}"));
+            let sink = self
+                .webrtc
+                .request_pad_simple(&name)
+                .context("webrtcbin gives no pad")?;
+            let transceiver = sink.property::<WebRTCRTPTransceiver>("transceiver");
+            transceiver.set_direction(line.direction);
+            transceiver.set_codec_preferences(Some(&caps));
+            let payload = caps
+                .structure(0)
+                .and_then(|caps| caps.get::<i32>("payload").ok())
+                .and_then(|payload| u32::try_from(payload).ok())
+                .context("caps without a payload type")?;
+            let outgoing = Outgoing::build(&self.pipeline, &sink, line.codec, payload, ssrc)?;
+            self.outgoing.push(outgoing);
+            transceiver
+        } else {
+            self.webrtc
+                .emit_by_name::<WebRTCRTPTransceiver>("add-transceiver", &[&line.direction, &caps])
+        };
+        if line.codec.kind() == Kind::Video {
+            transceiver.set_property("do-nack", true);
+        }
+        Ok(())
+    }
+}
+
+/// The caps of a codec in our own offers.
+fn offered_caps(codec: Codec) -> gst::Caps {
+    let builder = gst::Caps::builder("application/x-rtp")
+        .field("media", codec.kind().as_str())
+        .field("encoding-name", codec.encoding_name())
+        .field("clock-rate", codec.clock_rate())
+        .field("rtcp-fb-transport-cc", true);
+    match codec {
+        Codec::Opus => builder
+            .field("payload", 111)
+            .field("encoding-params", "2")
+            .field("useinbandfec", "1")
+            .field("sprop-stereo", "1")
+            .field("stereo", "1"),
+        Codec::Video(codec) => {
+            let builder = builder
+                .field("payload", 96)
+                .field("extmap-1", TWCC)
+                .field("rtcp-fb-nack-pli", true)
+                .field("rtcp-fb-ccm-fir", true);
+            match codec {
+                VideoCodec::Vp8 => builder,
+                VideoCodec::H264 => builder
+                    .field("packetization-mode", "1")
+                    .field("profile-level-id", "42e01f")
+                    .field("level-asymmetry-allowed", "1"),
+            }
+        }
+    }
+    .build()
+}
+
+/// Has webrtcbin make a description and take it as the local one.
+async fn describe(webrtc: gst::Element, kind: SdpType) -> Result<Description, Failure> {
+    let (signal, field) = match kind {
+        SdpType::Offer => ("create-offer", "offer"),
+        SdpType::Answer => ("create-answer", "answer"),
+    };
+    let make = async {
+        let reply = ask(&webrtc, signal, &None::<gst::Structure>)
+            .await?
+            .context("no reply")?;
+        let description = reply.get::<WebRTCSessionDescription>(field)?;
+        ask(&webrtc, "set-local-description", &description).await?;
+        let sdp = description.sdp().as_text()?;
+        tracing::trace!("our {kind}:\n{sdp}");
+        Ok(Description { kind, sdp })
+    };
+    make.await.map_err(internal)
+}
+
+async fn set_remote(
+    webrtc: &gst::Element,
+    kind: WebRTCSDPType,
+    sdp: SDPMessage,
+) -> Result<(), Failure> {
+    let description = WebRTCSessionDescription::new(kind, sdp);
+    let taken = ask(webrtc, "set-remote-description", &description).await;
+    taken.map(|_| ()).map_err(|error| {
+        tracing::debug!("{error:#}");
+        Failure::new(
+            FailureKind::ConnectionFailed,
+            "The other side sent a session description that does not fit this call.",
+        )
+    })
+}
+
+fn codec_refused(kind: Kind, codec: Codec) -> Failure {
+    let cure = match kind {
+        Kind::Video => "try another --video-codec",
+        Kind::Audio => "send no sound with --audio none",
+    };
+    Failure::new(
+        FailureKind::CodecRefused,
+        format!("The other side does not take {codec}; {cure}."),
+    )
+}
+
+fn internal(error: anyhow::Error) -> Failure {
+    Failure::new(
+        FailureKind::Other,
+        format!("The connection could not be described: {error:#}"),
+    )
+}

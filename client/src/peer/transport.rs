@@ -1,0 +1,93 @@
+//! webrtcbin as we want it: bundled, quick to connect, silent on the network unless asked.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use anyhow::Context as _;
+use gst::prelude::*;
+
+use super::{JITTER_BUFFER_MS, PeerSettings};
+
+/// libnice sends one connectivity check every so many milliseconds; its default of 20 is most of the
+/// time a call on a local network takes to connect.
+const CHECK_PACING_MS: u32 = 5;
+
+/// How often a check is repeated. Each one more holds up the nomination behind a NAT, where the pairs
+/// of host candidates are dead.
+const CHECK_RETRANSMISSIONS: u32 = 2;
+
+/// How often we report to the peer, at the most. The default of five seconds is too slow to show a
+/// round trip, and to tell the other side that we live.
+const RTCP_INTERVAL: gst::ClockTime = gst::ClockTime::from_seconds(1);
+
+pub(super) fn webrtcbin(settings: &PeerSettings) -> Result<gst::Element, anyhow::Error> {
+    let webrtc = gst::ElementFactory::make("webrtcbin")
+        .property_from_str("bundle-policy", "max-bundle")
+        .property("latency", JITTER_BUFFER_MS)
+        .build()?;
+    if let Some(stun) = &settings.stun {
+        webrtc.set_property("stun-server", stun);
+    }
+    for turn in &settings.turn {
+        if !webrtc.emit_by_name::<bool>("add-turn-server", &[turn]) {
+            tracing::warn!("a --turn server was not accepted");
+        }
+    }
+    let ice = webrtc.property::<gst::glib::Object>("ice-agent");
+    // ICE over TCP triples the candidates; UPnP sends multicast and takes 200 ms.
+    set_where_known(&ice, "ice-tcp", false);
+    if let Some(agent) = ice
+        .find_property("agent")
+        .map(|_| ice.property::<gst::glib::Object>("agent"))
+    {
+        set_where_known(&agent, "upnp", false);
+        set_where_known(&agent, "stun-pacing-timer", CHECK_PACING_MS);
+        set_where_known(&agent, "stun-max-retransmissions", CHECK_RETRANSMISSIONS);
+    }
+    if let Some(address) = settings.local_address {
+        let added = ice.emit_by_name::<bool>("add-local-ip-address", &[&address.to_string()]);
+        added
+            .then_some(())
+            .with_context(|| format!("{address} cannot be used for ICE"))?;
+    }
+    Ok(webrtc)
+}
+
+/// Watches the elements webrtcbin makes for itself: packets that arrive are counted, and frames that
+/// go out do not wait for the clock a second time.
+pub(super) fn prepare(webrtc: &gst::Element, arrived: Arc<AtomicU64>) {
+    let Some(bin) = webrtc.downcast_ref::<gst::Bin>() else {
+        return;
+    };
+    bin.connect_deep_element_added(move |_, _, element| {
+        let factory = element.factory().map(|factory| factory.name());
+        match factory.as_deref() {
+            Some("nicesrc") => count_packets(element, Arc::clone(&arrived)),
+            Some("rtpsession") => {
+                element.set_property("rtcp-min-interval", RTCP_INTERVAL.nseconds());
+            }
+            Some("clocksync") => element.set_property("sync", false),
+            _ => {}
+        }
+    });
+}
+
+fn count_packets(nicesrc: &gst::Element, arrived: Arc<AtomicU64>) {
+    let Some(pad) = nicesrc.static_pad("src") else {
+        return;
+    };
+    let kinds = gst::PadProbeType::BUFFER | gst::PadProbeType::BUFFER_LIST;
+    pad.add_probe(kinds, move |_, _| {
+        arrived.fetch_add(1, Ordering::Relaxed);
+        gst::PadProbeReturn::Ok
+    });
+}
+
+/// Versions of libnice differ in what they have.
+fn set_where_known(object: &gst::glib::Object, name: &str, value: impl Into<gst::glib::Value>) {
+    if object.find_property(name).is_some() {
+        object.set_property_from_value(name, &value.into());
+    } else {
+        tracing::debug!(name, "this libnice has no such property");
+    }
+}

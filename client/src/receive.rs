@@ -1,0 +1,227 @@
+//! What becomes of a track that comes in: it is decoded, counted, and shown or played.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use anyhow::Context as _;
+use gst::prelude::*;
+
+use crate::capture::size_of;
+use crate::failure::{Failure, FailureKind};
+use crate::graph;
+use crate::media::{Codec, Kind};
+use crate::plugins;
+
+/// Where decoded pictures and sound go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outputs {
+    video: Option<&'static str>,
+    audio: Option<&'static str>,
+}
+
+/// Counts what is decoded, and what arrives.
+#[derive(Debug, Default)]
+pub struct ReceiveCounters {
+    /// Decoded pictures.
+    pub frames: AtomicU64,
+    /// Decoded buffers of sound.
+    pub audio_buffers: AtomicU64,
+    /// The SSRC of the picture that comes in, 0 until there is one.
+    pub video_ssrc: AtomicU64,
+    /// The SSRC of the sound that comes in, 0 until there is one.
+    pub audio_ssrc: AtomicU64,
+}
+
+/// The first decoded frame of a track.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FirstFrame {
+    /// How it was encoded.
+    pub codec: Codec,
+    /// Width and height, for pictures.
+    pub size: Option<(u32, u32)>,
+}
+
+/// Sinks for windows that can be tried, by the variable that says their display is there.
+const WINDOWS: [(&str, &[&str]); 2] = [
+    ("DISPLAY", &["xvimagesink", "ximagesink"]),
+    ("WAYLAND_DISPLAY", &["waylandsink"]),
+];
+
+impl Outputs {
+    /// Nothing is shown or played; everything is decoded and counted all the same.
+    pub const NONE: Self = Self {
+        video: None,
+        audio: None,
+    };
+
+    /// A window where there is a display, and sound where there is a sound server.
+    ///
+    /// Blocks while displays and sound servers are asked.
+    ///
+    /// # Errors
+    /// When there is no display.
+    pub fn window() -> Result<Self, Failure> {
+        let video = WINDOWS
+            .iter()
+            .filter(|(variable, _)| std::env::var_os(variable).is_some())
+            .flat_map(|(_, sinks)| sinks.iter().copied())
+            .find(|sink| opens(sink))
+            .ok_or_else(|| {
+                Failure::new(
+                    FailureKind::Display,
+                    "There is no display on which a window could be shown; use --show none.",
+                )
+            })?;
+        let audio = Some("pulsesink").filter(|sink| opens(sink));
+        if audio.is_none() {
+            tracing::warn!("no sound server can be reached: what comes in is not played");
+        }
+        Ok(Self {
+            video: Some(video),
+            audio,
+        })
+    }
+
+    /// Whether this machine says that it has a display.
+    pub fn display_is_there() -> bool {
+        WINDOWS
+            .iter()
+            .any(|(variable, _)| std::env::var_os(variable).is_some_and(|v| !v.is_empty()))
+    }
+
+    fn branch(self, kind: Kind) -> String {
+        match (kind, self.video, self.audio) {
+            // The newest picture is shown at once; sound keeps its own, steady time.
+            (Kind::Video, Some(sink), _) => format!(
+                "queue leaky=downstream max-size-buffers=2 max-size-bytes=0 max-size-time=0 \
+                 ! videoconvert ! {sink} sync=false async=false force-aspect-ratio=true"
+            ),
+            (Kind::Audio, _, Some(sink)) => format!(
+                "queue leaky=downstream max-size-buffers=0 max-size-bytes=0 max-size-time=200000000 \
+                 ! audioconvert ! audioresample \
+                 ! {sink} client-name=Aldis async=false buffer-time=40000 latency-time=10000"
+            ),
+            (Kind::Video, None, _) | (Kind::Audio, _, None) => {
+                "fakesink sync=false async=false".into()
+            }
+        }
+    }
+}
+
+/// Decodes what a pad of webrtcbin hands out. Called on GStreamer's streaming thread.
+///
+/// # Errors
+/// When the codec is not one we can decode, or an element cannot be made. The pad must then be given
+/// to [`discard`]: an unlinked one stops everything that is bundled with it.
+pub fn attach(
+    pipeline: &gst::Pipeline,
+    pad: &gst::Pad,
+    outputs: Outputs,
+    counters: &Arc<ReceiveCounters>,
+    first_frame: impl Fn(FirstFrame) + Send + Sync + 'static,
+) -> Result<(), anyhow::Error> {
+    let caps = pad.current_caps().context("a track without caps")?;
+    let description = caps.structure(0).context("a track with empty caps")?;
+    let name = description
+        .get::<String>("encoding-name")
+        .unwrap_or_default();
+    let codec = Codec::of_encoding_name(&name)
+        .filter(|codec| plugins::can_receive(*codec))
+        .with_context(|| format!("there is no decoder for {name:?}"))?;
+    let ssrc = description.get::<u32>("ssrc").unwrap_or(0);
+    counters
+        .ssrc(codec.kind())
+        .store(u64::from(ssrc), Ordering::Relaxed);
+
+    let bin = decoder(codec, outputs)?;
+    count(&bin, codec, Arc::clone(counters), first_frame)?;
+    link(pipeline, pad, &bin)
+}
+
+/// Loads every decoder once, so that the first picture of the first call does not wait for it.
+/// Blocks.
+pub fn warm_up() {
+    for codec in Codec::ALL
+        .into_iter()
+        .filter(|codec| plugins::can_receive(*codec))
+    {
+        if let Ok(bin) = decoder(codec, Outputs::NONE) {
+            let _ = bin.set_state(gst::State::Ready);
+            let _ = bin.set_state(gst::State::Null);
+        }
+    }
+}
+
+/// Takes what a pad hands out and throws it away.
+///
+/// # Errors
+/// When even that cannot be built.
+pub fn discard(pipeline: &gst::Pipeline, pad: &gst::Pad) -> Result<(), anyhow::Error> {
+    let bin = gst::parse::bin_from_description("fakesink sync=false async=false", true)?;
+    link(pipeline, pad, &bin)
+}
+
+impl ReceiveCounters {
+    fn decoded(&self, kind: Kind) -> &AtomicU64 {
+        match kind {
+            Kind::Video => &self.frames,
+            Kind::Audio => &self.audio_buffers,
+        }
+    }
+
+    fn ssrc(&self, kind: Kind) -> &AtomicU64 {
+        match kind {
+            Kind::Video => &self.video_ssrc,
+            Kind::Audio => &self.audio_ssrc,
+        }
+    }
+}
+
+fn decoder(codec: Codec, outputs: Outputs) -> Result<gst::Bin, anyhow::Error> {
+    let chain = graph::receive_chain(codec, plugins::h264_decoder().unwrap_or("fakesink"));
+    let launch = format!("{chain} ! {}", outputs.branch(codec.kind()));
+    gst::parse::bin_from_description(&launch, true)
+        .with_context(|| format!("building the {codec} decoder"))
+}
+
+fn count(
+    bin: &gst::Bin,
+    codec: Codec,
+    counters: Arc<ReceiveCounters>,
+    first_frame: impl Fn(FirstFrame) + Send + Sync + 'static,
+) -> Result<(), anyhow::Error> {
+    let decoder = bin.by_name("decoder").context("a decoder")?;
+    let decoded = decoder
+        .static_pad("src")
+        .context("a decoder has a source pad")?;
+    let seen = AtomicBool::new(false);
+    decoded.add_probe(gst::PadProbeType::BUFFER, move |pad, _| {
+        counters
+            .decoded(codec.kind())
+            .fetch_add(1, Ordering::Relaxed);
+        if !seen.swap(true, Ordering::Relaxed) {
+            let size = pad.current_caps().and_then(|caps| size_of(&caps));
+            first_frame(FirstFrame { codec, size });
+        }
+        gst::PadProbeReturn::Ok
+    });
+    Ok(())
+}
+
+fn link(pipeline: &gst::Pipeline, pad: &gst::Pad, bin: &gst::Bin) -> Result<(), anyhow::Error> {
+    pipeline.add(bin)?;
+    bin.sync_state_with_parent()?;
+    let sink = bin.static_pad("sink").context("a branch has a sink pad")?;
+    pad.link(&sink)?;
+    Ok(())
+}
+
+/// Whether a sink can be opened here and now.
+fn opens(sink: &str) -> bool {
+    let Ok(element) = gst::ElementFactory::make(sink).build() else {
+        return false;
+    };
+    let opened = element.set_state(gst::State::Ready).is_ok();
+    let _ = element.set_state(gst::State::Null);
+    opened
+}

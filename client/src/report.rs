@@ -1,0 +1,252 @@
+//! What the client tells its user: each report is one line of text and one JSON object.
+
+use std::fmt;
+
+use protocol::{PeerId, SdpType};
+use serde::Serialize;
+
+use crate::media::Kind;
+use crate::stats::Rates;
+
+/// Something worth a line. Serializes to the JSON object of `--json`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum Report {
+    /// The relay knows us by this id.
+    Registered {
+        /// Our id.
+        #[serde(serialize_with = "as_text")]
+        id: PeerId,
+        /// The relay's address.
+        server: String,
+    },
+    /// We call a peer.
+    Calling {
+        /// Whom.
+        #[serde(serialize_with = "as_text")]
+        peer: PeerId,
+    },
+    /// A peer calls us.
+    Called {
+        /// Who, where the relay tells.
+        #[serde(serialize_with = "as_optional_text")]
+        peer: Option<PeerId>,
+    },
+    /// An offer has gone out or come in.
+    Offer {
+        /// Which way.
+        direction: Direction,
+    },
+    /// An answer has gone out or come in.
+    Answer {
+        /// Which way.
+        direction: Direction,
+    },
+    /// Media can flow: ICE and DTLS are done and the peer's certificate is the announced one.
+    Connected {
+        /// The type of our candidate: host, srflx, prflx or relay.
+        local: String,
+        /// The type of the peer's candidate.
+        remote: String,
+        /// udp or tcp.
+        transport: String,
+        /// Time since the call began.
+        setup_ms: u64,
+    },
+    /// The first encoded frame went out.
+    FirstFrameSent {
+        /// Picture or sound.
+        #[serde(serialize_with = "as_text")]
+        kind: Kind,
+        /// The codec's name.
+        codec: String,
+        /// Width in pixels; 0 for sound.
+        width: u32,
+        /// Height in pixels; 0 for sound.
+        height: u32,
+    },
+    /// The first frame that came in is decoded.
+    FirstFrameReceived {
+        /// Picture or sound.
+        #[serde(serialize_with = "as_text")]
+        kind: Kind,
+        /// The codec's name.
+        codec: String,
+        /// Width in pixels; 0 for sound.
+        width: u32,
+        /// Height in pixels; 0 for sound.
+        height: u32,
+    },
+    /// The last second in figures.
+    Stats(Rates),
+    /// The call is over.
+    Ended {
+        /// Why, in words.
+        reason: String,
+        /// Whose doing it was.
+        by: Party,
+        /// How long it lasted, from its first message.
+        seconds: f64,
+    },
+    /// The connection to the relay is gone; a running call goes on.
+    RelayLost {
+        /// Why, in words.
+        reason: String,
+    },
+    /// A second call came in during one and was declined.
+    Declined {
+        /// Why, in words.
+        reason: String,
+    },
+    /// The program ends because of this.
+    Failed {
+        /// What went wrong and what to do.
+        reason: String,
+        /// The exit code that follows.
+        exit_code: u8,
+    },
+}
+
+/// Which way a description went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Direction {
+    /// From us.
+    Sent,
+    /// To us.
+    Received,
+}
+
+/// Whose doing the end of a call was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Party {
+    /// This program, or the person before it.
+    Us,
+    /// The other end.
+    Peer,
+    /// What lies between.
+    Network,
+}
+
+impl Report {
+    /// An offer or an answer went one way or the other.
+    pub fn description(kind: SdpType, direction: Direction) -> Self {
+        match kind {
+            SdpType::Offer => Self::Offer { direction },
+            SdpType::Answer => Self::Answer { direction },
+        }
+    }
+
+    /// The JSON object of `--json`, on one line.
+    pub fn to_json(&self) -> String {
+        // Nothing in a report can fail to serialize: there are no maps with odd keys in it.
+        serde_json::to_string(self).unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}"))
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Registered { id, server } => write!(f, "registered as {id:?} at {server}"),
+            Self::Calling { peer } => write!(f, "calling {peer:?}"),
+            Self::Called { peer: Some(peer) } => write!(f, "called by {peer:?}"),
+            Self::Called { peer: None } => write!(f, "called by a peer"),
+            Self::Offer { direction } => write!(f, "offer {direction}"),
+            Self::Answer { direction } => write!(f, "answer {direction}"),
+            Self::Connected {
+                local,
+                remote,
+                transport,
+                setup_ms,
+            } => {
+                write!(
+                    f,
+                    "connected after {setup_ms} ms ({local} to {remote} over {transport})"
+                )
+            }
+            Self::FirstFrameSent {
+                kind,
+                codec,
+                width,
+                height,
+            } => {
+                write!(
+                    f,
+                    "first {kind} sent: {}",
+                    Form {
+                        codec,
+                        width: *width,
+                        height: *height
+                    }
+                )
+            }
+            Self::FirstFrameReceived {
+                kind,
+                codec,
+                width,
+                height,
+            } => {
+                write!(
+                    f,
+                    "first {kind} received: {}",
+                    Form {
+                        codec,
+                        width: *width,
+                        height: *height
+                    }
+                )
+            }
+            Self::Stats(rates) => write!(f, "{rates}"),
+            Self::Ended {
+                reason, seconds, ..
+            } => {
+                write!(f, "call ended after {seconds:.1} s: {reason}")
+            }
+            Self::RelayLost { reason } => {
+                write!(f, "the relay is gone ({reason}); trying to reach it again")
+            }
+            Self::Declined { reason } => write!(f, "a second call was declined: {reason}"),
+            Self::Failed { reason, .. } => write!(f, "{reason}"),
+        }
+    }
+}
+
+impl fmt::Display for Direction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Sent => "sent",
+            Self::Received => "received",
+        })
+    }
+}
+
+struct Form<'a> {
+    codec: &'a str,
+    width: u32,
+    height: u32,
+}
+
+impl fmt::Display for Form<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.codec)?;
+        if self.width > 0 {
+            write!(f, " {}x{}", self.width, self.height)?;
+        }
+        Ok(())
+    }
+}
+
+fn as_text<T: fmt::Display, S: serde::Serializer>(value: &T, to: S) -> Result<S::Ok, S::Error> {
+    to.collect_str(value)
+}
+
+fn as_optional_text<T: fmt::Display, S: serde::Serializer>(
+    value: &Option<T>,
+    to: S,
+) -> Result<S::Ok, S::Error> {
+    match value {
+        Some(value) => to.collect_str(value),
+        None => to.serialize_none(),
+    }
+}

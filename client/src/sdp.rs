@@ -1,0 +1,295 @@
+//! What a session description says, as far as we have to know it.
+
+use gst_sdp::{SDPMediaRef, SDPMessage, SDPMessageRef};
+use sha2::{Digest, Sha256, Sha384, Sha512};
+
+use crate::failure::{Failure, FailureKind};
+use crate::media::{Codec, Kind, VideoCodec};
+
+/// The header extension for transport-wide congestion control. Without it a browser guesses what
+/// the path carries, and starts low.
+pub const TWCC: &str = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01";
+
+/// What the other side can do on a media line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Directions {
+    /// It wants to send.
+    pub sends: bool,
+    /// It wants to receive.
+    pub receives: bool,
+}
+
+/// Reads a description.
+///
+/// # Errors
+/// When it is no session description, or one without a fingerprint: such a peer could be anybody.
+pub fn parse(text: &str) -> Result<SDPMessage, Failure> {
+    let unreadable = || {
+        Failure::new(
+            FailureKind::ConnectionFailed,
+            "The other side sent a session description that cannot be read.",
+        )
+    };
+    let sdp = SDPMessage::parse_buffer(text.as_bytes()).map_err(|_| unreadable())?;
+    if sdp.medias_len() == 0 {
+        return Err(unreadable());
+    }
+    Ok(sdp)
+}
+
+/// The kind of a media line; `None` for data and for what we do not know.
+pub fn kind(media: &SDPMediaRef) -> Option<Kind> {
+    Kind::ALL
+        .into_iter()
+        .find(|kind| media.media() == Some(kind.as_str()))
+}
+
+/// Whether the other side wants nothing of this line.
+pub fn is_rejected(media: &SDPMediaRef) -> bool {
+    media.port() == 0 && media.attribute_val("bundle-only").is_none()
+}
+
+/// Which way media may flow, as the other side sees it
+/// ([RFC 8866, section 6.7](https://www.rfc-editor.org/rfc/rfc8866#section-6.7)).
+pub fn directions(media: &SDPMediaRef) -> Directions {
+    let has = |name| media.attribute_val(name).is_some();
+    let inactive = has("inactive");
+    Directions {
+        sends: !inactive && !has("recvonly"),
+        receives: !inactive && !has("sendonly"),
+    }
+}
+
+/// The caps of a codec as a media line offers it, with the line's payload type and the extension
+/// for congestion control; `None` when it does not.
+pub fn offered(media: &SDPMediaRef, codec: Codec) -> Option<gst::Caps> {
+    let payload = media
+        .formats()
+        .find(|format| is_codec(media, format, codec))?;
+    let mut caps = media.caps_from_media(payload.parse().ok()?)?;
+    let twcc = media
+        .attributes()
+        .filter(|attribute| attribute.key() == "extmap")
+        .filter_map(|attribute| attribute.value()?.split_once(' '))
+        .find(|(_, name)| name.trim() == TWCC);
+    let description = caps.make_mut().structure_mut(0)?;
+    description.set_name("application/x-rtp");
+    if let Some(id) = twcc.and_then(|(id, _)| id.split('/').next()?.parse::<u8>().ok()) {
+        description.set(format!("extmap-{id}"), TWCC);
+    }
+    Some(caps)
+}
+
+/// Every fingerprint in a description, wherever it stands
+/// ([RFC 8122](https://www.rfc-editor.org/rfc/rfc8122)).
+pub fn fingerprints(sdp: &SDPMessageRef) -> Vec<String> {
+    let of_session = sdp.attributes();
+    let of_media = sdp.medias().flat_map(SDPMediaRef::attributes);
+    let mut found: Vec<_> = of_session
+        .chain(of_media)
+        .filter(|attribute| attribute.key() == "fingerprint")
+        .filter_map(|attribute| Some(attribute.value()?.trim().to_ascii_lowercase()))
+        .collect();
+    found.sort_unstable();
+    found.dedup();
+    found
+}
+
+/// Whether a certificate (DER) is the one that the fingerprints announce. There must be one at the
+/// least, and every one must be of a hash that is still trusted and must fit.
+pub fn is_announced(certificate: &[u8], fingerprints: &[String]) -> bool {
+    !fingerprints.is_empty()
+        && fingerprints.iter().all(|fingerprint| {
+            let Some((hash, announced)) = fingerprint.split_once(' ') else {
+                return false;
+            };
+            let actual = match hash {
+                "sha-256" => Sha256::digest(certificate).to_vec(),
+                "sha-384" => Sha384::digest(certificate).to_vec(),
+                "sha-512" => Sha512::digest(certificate).to_vec(),
+                _ => return false,
+            };
+            let actual: Vec<_> = actual.iter().map(|byte| format!("{byte:02x}")).collect();
+            actual.join(":") == announced.trim()
+        })
+}
+
+/// The certificate inside PEM text, as DER.
+pub fn der(pem: &str) -> Vec<u8> {
+    let base64: String = pem
+        .lines()
+        .filter(|line| !line.starts_with("-----"))
+        .collect();
+    gst::glib::base64_decode(&base64)
+}
+
+fn is_codec(media: &SDPMediaRef, payload: &str, codec: Codec) -> bool {
+    let of_payload = |key: &str| {
+        media
+            .attributes()
+            .filter(|attribute| attribute.key() == key)
+            .filter_map(|attribute| attribute.value()?.split_once(' '))
+            .find_map(|(its, value)| (its == payload).then_some(value))
+            .unwrap_or_default()
+    };
+    let name = of_payload("rtpmap").split('/').next().unwrap_or_default();
+    if Codec::of_encoding_name(name) != Some(codec) {
+        return false;
+    }
+    // Read here rather than from caps: GStreamer widens the profile while it makes them.
+    let format = of_payload("fmtp");
+    let parameter = |key: &str| {
+        let parameters = format
+            .split(';')
+            .filter_map(|parameter| parameter.trim().split_once('='));
+        parameters
+            .into_iter()
+            .find_map(|(its, value)| (its == key).then_some(value))
+    };
+    match codec {
+        Codec::Video(VideoCodec::H264) => {
+            parameter("packetization-mode") == Some("1")
+                && parameter("profile-level-id").is_some_and(is_constrained_baseline)
+        }
+        Codec::Video(VideoCodec::Vp8) | Codec::Opus => true,
+    }
+}
+
+/// Profile 66 with constraint 1 set
+/// ([RFC 6184, table 5](https://www.rfc-editor.org/rfc/rfc6184#section-8.1)).
+fn is_constrained_baseline(profile_level_id: &str) -> bool {
+    match u32::from_str_radix(profile_level_id, 16) {
+        Ok(id) => id >> 16 == 0x42 && id & 0x4000 != 0,
+        Err(_) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OFFER: &str = "v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n\
+        a=fingerprint:sha-256 AA:BB\r\n\
+        m=video 9 UDP/TLS/RTP/SAVPF 96 97 102 104\r\n\
+        a=fingerprint:sha-256 AA:BB\r\n\
+        a=recvonly\r\n\
+        a=extmap:3/recvonly http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01\r\n\
+        a=rtpmap:96 VP8/90000\r\n\
+        a=rtpmap:97 rtx/90000\r\na=fmtp:97 apt=96\r\n\
+        a=rtpmap:102 H264/90000\r\n\
+        a=fmtp:102 packetization-mode=1;profile-level-id=42001f\r\n\
+        a=rtpmap:104 H264/90000\r\n\
+        a=fmtp:104 packetization-mode=1;profile-level-id=42e01f\r\n\
+        m=audio 0 UDP/TLS/RTP/SAVPF 111\r\n\
+        a=inactive\r\n\
+        a=rtpmap:111 opus/48000/2\r\n\
+        m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\n";
+
+    fn offer() -> SDPMessage {
+        gst::init().expect("GStreamer is installed");
+        parse(OFFER).expect("a description")
+    }
+
+    fn payload(caps: &gst::Caps) -> Option<i32> {
+        caps.structure(0)?.get("payload").ok()
+    }
+
+    #[test]
+    fn codecs_are_found_with_their_payload_type() {
+        let offer = offer();
+        let video = offer.media(0).expect("a video line");
+        let vp8 = offered(video, Codec::Video(VideoCodec::Vp8)).expect("VP8");
+        assert_eq!(payload(&vp8), Some(96));
+        assert_eq!(
+            vp8.structure(0).and_then(|caps| caps.get("extmap-3").ok()),
+            Some(TWCC.to_owned())
+        );
+        let h264 = offered(video, Codec::Video(VideoCodec::H264)).expect("H.264");
+        assert_eq!(payload(&h264), Some(104), "the constrained baseline one");
+        assert_eq!(offered(video, Codec::Opus), None);
+    }
+
+    #[test]
+    fn lines_say_which_way_and_whether_at_all() {
+        let offer = offer();
+        let lines: Vec<_> = offer.medias().collect();
+        assert_eq!(
+            lines.iter().map(|line| kind(line)).collect::<Vec<_>>(),
+            [Some(Kind::Video), Some(Kind::Audio), None]
+        );
+        assert_eq!(
+            directions(lines[0]),
+            Directions {
+                sends: false,
+                receives: true
+            }
+        );
+        assert_eq!(
+            directions(lines[1]),
+            Directions {
+                sends: false,
+                receives: false
+            }
+        );
+        assert_eq!(
+            directions(lines[2]),
+            Directions {
+                sends: true,
+                receives: true
+            }
+        );
+        assert_eq!(
+            lines
+                .iter()
+                .map(|line| is_rejected(line))
+                .collect::<Vec<_>>(),
+            [false, true, false]
+        );
+    }
+
+    #[test]
+    fn what_is_no_description_is_refused() {
+        gst::init().expect("GStreamer is installed");
+        for text in ["", "v=0", "hello", "m=", "\0"] {
+            assert!(parse(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn only_the_announced_certificate_passes() {
+        let hash = |bytes: &[u8]| {
+            let digest = Sha256::digest(bytes);
+            digest
+                .iter()
+                .map(|byte| format!("{byte:02x}"))
+                .collect::<Vec<_>>()
+                .join(":")
+        };
+        let right = format!("sha-256 {}", hash(b"certificate"));
+        let wrong = format!("sha-256 {}", hash(b"another"));
+        assert!(is_announced(b"certificate", std::slice::from_ref(&right)));
+        assert!(!is_announced(b"certificate", std::slice::from_ref(&wrong)));
+        assert!(
+            !is_announced(b"certificate", &[right.clone(), wrong]),
+            "each one must fit"
+        );
+        assert!(
+            !is_announced(b"certificate", &[]),
+            "no fingerprint is no proof"
+        );
+        assert!(
+            !is_announced(b"certificate", &["sha-1 00".into()]),
+            "SHA-1 proves nothing"
+        );
+        assert!(!is_announced(b"certificate", &[right.replace(' ', "")]));
+        assert_eq!(fingerprints(&offer()), ["sha-256 aa:bb"]);
+    }
+
+    #[test]
+    fn pem_is_read_as_der() {
+        assert_eq!(
+            der("-----BEGIN CERTIFICATE-----\naGk=\n-----END CERTIFICATE-----\n"),
+            b"hi"
+        );
+    }
+}

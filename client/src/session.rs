@@ -1,0 +1,476 @@
+//! One call, from the first message to the last, as a machine without socket, clock or media.
+//!
+//! The machine is told what happened ([`Event`]) and says what is to be done ([`Effect`]). It knows
+//! the order of things: nothing is sent before the relay has paired us, no candidate overtakes its
+//! description, nothing is used before the connection is verified, and every wait has an end.
+
+use std::time::Duration;
+
+use protocol::{
+    Candidate, ClientMessage, Description, ErrorKind, PeerId, SdpType, ServerMessage, Signal,
+};
+
+use crate::failure::{Failure, FailureKind};
+use crate::report::{Direction, Party, Report};
+
+/// How long the other side may take to send an offer, or the answer to ours: a person may have to
+/// allow a camera first.
+pub const DESCRIPTION_DEADLINE: Duration = Duration::from_secs(45);
+
+/// How long ICE and DTLS may take once both descriptions are known.
+pub const CONNECT_DEADLINE: Duration = Duration::from_secs(20);
+
+/// How many candidates are kept until the description they belong to has arrived.
+const MAX_EARLY_CANDIDATES: usize = 128;
+
+/// A call. It begins waiting or dialling, and is over for good after [`Effect::End`].
+#[derive(Debug)]
+pub struct Session {
+    stage: Stage,
+    relay: Relay,
+    partner: Option<PeerId>,
+    /// When the stage began, on the caller's clock.
+    since: Duration,
+    quiet_limit: Duration,
+    /// Remote candidates that have overtaken their description.
+    early: Vec<Candidate>,
+    remote_is_set: bool,
+    /// Whether the partner may be written to: the relay has paired us.
+    paired: bool,
+    /// Our own description, until we are paired.
+    unsent_description: Option<Description>,
+    described: bool,
+    /// Our own candidates, until our description is on its way.
+    unsent_candidates: Vec<Candidate>,
+}
+
+/// How far the call has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// Nobody has called yet.
+    Waiting,
+    /// We have asked for a session.
+    Dialling { request_offer: bool },
+    /// We are paired and wait for an offer.
+    Expecting,
+    /// We have made an offer, or are making it.
+    Offering,
+    /// We are answering, or have answered, or been answered: a connection is being made.
+    Connecting,
+    /// Media flows.
+    Up,
+    /// Nothing more will happen.
+    Over,
+}
+
+/// What the connection to the relay is to this call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Relay {
+    /// It carries the session.
+    Carrying,
+    /// It is gone and the call goes on without it.
+    Lost,
+    /// It is there again, and knows nothing of this call.
+    Presence,
+}
+
+/// Something that happened.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// A line came from the relay.
+    Line(&'a str),
+    /// The relay ended the session (WebSocket close 1000).
+    SessionClosed,
+    /// The connection to the relay broke in any other way.
+    RelayLost,
+    /// We are registered again.
+    RelayBack,
+    /// Our offer or answer is made.
+    LocalDescription(Description),
+    /// The remote description is in place: candidates may follow.
+    RemoteDescriptionSet,
+    /// A candidate of ours was found; an empty one says that was all.
+    LocalCandidate(Candidate),
+    /// ICE and DTLS are done and the partner's certificate is the announced one.
+    Connected,
+    /// The peer connection cannot go on.
+    PeerFailed(Failure),
+    /// Time has passed.
+    Tick {
+        /// How long nothing has come from the partner.
+        quiet: Duration,
+    },
+    /// Somebody here wants the call to end.
+    Stop(&'static str),
+}
+
+/// Something that is to be done.
+#[derive(Debug, PartialEq)]
+pub enum Effect {
+    /// Send a line to the relay.
+    Send(String),
+    /// Make a peer connection, in place of an earlier one if there is one.
+    StartPeer,
+    /// Make an offer.
+    CreateOffer,
+    /// Take this offer and make an answer.
+    AcceptOffer(String),
+    /// Take this answer.
+    AcceptAnswer(String),
+    /// Hand this candidate to ICE.
+    AddCandidate(Candidate),
+    /// Let media flow.
+    StartMedia,
+    /// Close the connection to the relay and make a new one: somebody else is on it.
+    DropRelay,
+    /// Tell the user.
+    Report(Report),
+    /// The call is over; take everything down.
+    End(Ending),
+}
+
+/// How a call ended.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ending {
+    /// Whose doing it was.
+    pub by: Party,
+    /// Words for an end that is in order, or the failure.
+    pub outcome: Result<String, Failure>,
+}
+
+impl Session {
+    /// A session that waits to be called. The partner counts as gone once nothing has come from it
+    /// for `quiet_limit`.
+    pub fn waiting(quiet_limit: Duration) -> Self {
+        Self {
+            stage: Stage::Waiting,
+            relay: Relay::Carrying,
+            partner: None,
+            since: Duration::ZERO,
+            quiet_limit,
+            early: Vec::new(),
+            remote_is_set: false,
+            paired: false,
+            unsent_description: None,
+            described: false,
+            unsent_candidates: Vec::new(),
+        }
+    }
+
+    /// A session with the peer we call. The offer is made while the relay is still asked.
+    pub fn calling(
+        peer: PeerId,
+        request_offer: bool,
+        quiet_limit: Duration,
+        now: Duration,
+        effects: &mut Vec<Effect>,
+    ) -> Self {
+        effects.push(Effect::Report(Report::Calling { peer: peer.clone() }));
+        effects.push(Effect::Send(
+            ClientMessage::Session(peer.as_str()).to_string(),
+        ));
+        effects.push(Effect::StartPeer);
+        if !request_offer {
+            effects.push(Effect::CreateOffer);
+        }
+        let stage = Stage::Dialling { request_offer };
+        Self {
+            stage,
+            partner: Some(peer),
+            since: now,
+            ..Self::waiting(quiet_limit)
+        }
+    }
+
+    /// Whether nobody has called yet.
+    pub fn is_waiting(&self) -> bool {
+        self.stage == Stage::Waiting
+    }
+
+    /// Whether media flows.
+    pub fn is_up(&self) -> bool {
+        self.stage == Stage::Up
+    }
+
+    /// Takes in what happened at `now` and appends what is to be done.
+    pub fn handle(&mut self, event: Event<'_>, now: Duration, effects: &mut Vec<Effect>) {
+        if self.stage == Stage::Over {
+            return;
+        }
+        match event {
+            Event::Line(line) => self.line(line, now, effects),
+            Event::SessionClosed => self.session_closed(effects),
+            Event::RelayLost => self.relay_lost(effects),
+            Event::RelayBack => self.relay = Relay::Presence,
+            Event::LocalDescription(description) => {
+                self.unsent_description = Some(description);
+                self.flush(effects);
+            }
+            Event::RemoteDescriptionSet => {
+                self.remote_is_set = true;
+                effects.extend(self.early.drain(..).map(Effect::AddCandidate));
+                self.enter(Stage::Connecting, now);
+            }
+            Event::LocalCandidate(candidate) => {
+                self.unsent_candidates.push(candidate);
+                self.flush(effects);
+            }
+            Event::Connected if self.stage == Stage::Connecting => {
+                self.enter(Stage::Up, now);
+                effects.push(Effect::StartMedia);
+            }
+            Event::Connected => {}
+            Event::PeerFailed(failure) => self.fail(Party::Network, failure, effects),
+            Event::Tick { quiet } => self.tick(now, quiet, effects),
+            Event::Stop(reason) => self.end(Party::Us, Ok(reason.to_owned()), effects),
+        }
+    }
+
+    fn line(&mut self, line: &str, now: Duration, effects: &mut Vec<Effect>) {
+        if self.relay == Relay::Presence {
+            // The relay knows nothing of the running call and has paired us with somebody else.
+            self.relay = Relay::Lost;
+            let reason = "this client is in a call".to_owned();
+            effects.extend([
+                Effect::Report(Report::Declined { reason }),
+                Effect::DropRelay,
+            ]);
+            return;
+        }
+        match self.stage {
+            Stage::Waiting => self.first_line(line, now, effects),
+            Stage::Dialling { request_offer } => {
+                self.line_while_dialling(line, request_offer, now, effects);
+            }
+            Stage::Expecting | Stage::Offering | Stage::Connecting | Stage::Up => {
+                self.signal(line, now, effects);
+            }
+            Stage::Over => {}
+        }
+    }
+
+    fn line_while_dialling(
+        &mut self,
+        line: &str,
+        request_offer: bool,
+        now: Duration,
+        effects: &mut Vec<Effect>,
+    ) {
+        match ServerMessage::parse(line) {
+            Some(ServerMessage::SessionOk) => {
+                self.paired = true;
+                if request_offer {
+                    effects.push(Effect::Send(Signal::OfferRequest.to_string()));
+                    self.enter(Stage::Expecting, now);
+                } else {
+                    self.enter(Stage::Offering, now);
+                    self.flush(effects);
+                }
+            }
+            Some(ServerMessage::Error(text)) => {
+                let failure = self.refusal(text);
+                self.fail(Party::Peer, failure, effects);
+            }
+            // The peer's call to us came first. Ours then is a line in its session, which it
+            // ignores; what was prepared for an offer of ours is of no use now.
+            _ => {
+                self.unsent_description = None;
+                self.unsent_candidates.clear();
+                self.first_line(line, now, effects);
+            }
+        }
+    }
+
+    /// The first line of a session that somebody else began.
+    fn first_line(&mut self, line: &str, now: Duration, effects: &mut Vec<Effect>) {
+        let message = ServerMessage::parse(line);
+        if let Some(ServerMessage::Error(_)) = message {
+            return;
+        }
+        let caller = match message {
+            Some(ServerMessage::SessionFrom(caller)) => Some(caller),
+            _ => None,
+        };
+        let named = caller.is_some();
+        self.paired = true;
+        self.enter(Stage::Expecting, now);
+        self.partner = caller.clone();
+        effects.extend([
+            Effect::Report(Report::Called { peer: caller }),
+            Effect::StartPeer,
+        ]);
+        if !named {
+            self.signal(line, now, effects);
+        }
+    }
+
+    fn signal(&mut self, line: &str, now: Duration, effects: &mut Vec<Effect>) {
+        let report = |kind| Effect::Report(Report::description(kind, Direction::Received));
+        match (Signal::parse(line), self.stage) {
+            (Some(Signal::Ice(candidate)), _) => self.remote_candidate(candidate, effects),
+            (Some(Signal::OfferRequest), Stage::Expecting) => {
+                self.enter(Stage::Offering, now);
+                effects.push(Effect::CreateOffer);
+            }
+            (
+                Some(Signal::Sdp(Description {
+                    kind: SdpType::Offer,
+                    sdp,
+                })),
+                Stage::Expecting,
+            ) => {
+                self.enter(Stage::Connecting, now);
+                effects.extend([report(SdpType::Offer), Effect::AcceptOffer(sdp)]);
+            }
+            (
+                Some(Signal::Sdp(Description {
+                    kind: SdpType::Answer,
+                    sdp,
+                })),
+                Stage::Offering,
+            ) if self.described => {
+                self.enter(Stage::Connecting, now);
+                effects.extend([report(SdpType::Answer), Effect::AcceptAnswer(sdp)]);
+            }
+            // An offer while ours is out, a second answer, chat: nothing that we could follow.
+            (Some(Signal::Sdp(_) | Signal::OfferRequest) | None, _) => {}
+        }
+    }
+
+    fn remote_candidate(&mut self, candidate: Candidate, effects: &mut Vec<Effect>) {
+        // libnice cannot resolve names of multicast DNS; it connects through the peer-reflexive
+        // candidate that the partner's own checks reveal.
+        if candidate.is_end_of_candidates() || candidate.is_mdns() {
+            return;
+        }
+        if self.remote_is_set {
+            effects.push(Effect::AddCandidate(candidate));
+        } else if self.early.len() < MAX_EARLY_CANDIDATES {
+            self.early.push(candidate);
+        }
+    }
+
+    /// Sends what may be sent by now, description first.
+    fn flush(&mut self, effects: &mut Vec<Effect>) {
+        if !self.paired || self.relay != Relay::Carrying {
+            return;
+        }
+        if let Some(description) = self.unsent_description.take() {
+            self.described = true;
+            let report = Report::description(description.kind, Direction::Sent);
+            effects.push(Effect::Send(Signal::Sdp(description).to_string()));
+            effects.push(Effect::Report(report));
+        }
+        if self.described {
+            let candidates = self.unsent_candidates.drain(..);
+            effects.extend(
+                candidates.map(|candidate| Effect::Send(Signal::Ice(candidate).to_string())),
+            );
+        }
+    }
+
+    fn session_closed(&mut self, effects: &mut Vec<Effect>) {
+        if self.relay != Relay::Carrying || !self.paired {
+            self.relay_lost(effects);
+        } else if self.stage == Stage::Up {
+            self.end(Party::Peer, Ok("the other side hung up".into()), effects);
+        } else {
+            let sentence = format!(
+                "{} hung up before the call was connected.",
+                self.partner_name()
+            );
+            let failure = Failure::new(FailureKind::ConnectionFailed, sentence);
+            self.fail(Party::Peer, failure, effects);
+        }
+    }
+
+    fn relay_lost(&mut self, effects: &mut Vec<Effect>) {
+        match self.stage {
+            Stage::Connecting | Stage::Up => self.relay = Relay::Lost,
+            Stage::Waiting | Stage::Over => {}
+            Stage::Dialling { .. } | Stage::Expecting | Stage::Offering => {
+                let sentence = "The relay went away while the call was being set up; try again.";
+                let failure = Failure::new(FailureKind::RelayUnreachable, sentence);
+                self.fail(Party::Network, failure, effects);
+            }
+        }
+    }
+
+    fn tick(&mut self, now: Duration, quiet: Duration, effects: &mut Vec<Effect>) {
+        let waited = now.saturating_sub(self.since);
+        let (limit, sentence) = match self.stage {
+            Stage::Waiting | Stage::Over => return,
+            Stage::Up => {
+                if quiet > self.quiet_limit {
+                    let sentence = format!(
+                        "Nothing has come from {} for {} s; it counts as gone.",
+                        self.partner_name(),
+                        quiet.as_secs()
+                    );
+                    let failure = Failure::new(FailureKind::ConnectionFailed, sentence);
+                    self.fail(Party::Network, failure, effects);
+                }
+                return;
+            }
+            Stage::Dialling { .. } => (CONNECT_DEADLINE, "The relay did not answer the call."),
+            Stage::Expecting => (
+                DESCRIPTION_DEADLINE,
+                "The other side did not send an offer.",
+            ),
+            Stage::Offering => (
+                DESCRIPTION_DEADLINE,
+                "The other side did not answer the offer.",
+            ),
+            Stage::Connecting => (
+                CONNECT_DEADLINE,
+                "No network path to the other side was found; where there is a NAT or a firewall \
+                 in between, give both ends a --turn server.",
+            ),
+        };
+        if waited > limit {
+            let failure = Failure::new(FailureKind::ConnectionFailed, sentence);
+            self.fail(Party::Network, failure, effects);
+        }
+    }
+
+    fn refusal(&self, text: &str) -> Failure {
+        let peer = self.partner_name();
+        match ErrorKind::of(text) {
+            ErrorKind::PeerNotFound => Failure::new(
+                FailureKind::PeerNotFound,
+                format!("Nobody is registered as {peer}; start it first, or check the id."),
+            ),
+            ErrorKind::PeerBusy => Failure::new(
+                FailureKind::PeerBusy,
+                format!("{peer} is in another call; try again later."),
+            ),
+            ErrorKind::InvalidRoomId | ErrorKind::Other => Failure::new(
+                FailureKind::Other,
+                format!("The relay refused the call: {}", text.escape_debug()),
+            ),
+        }
+    }
+
+    fn partner_name(&self) -> String {
+        match &self.partner {
+            Some(peer) => format!("{peer:?}"),
+            None => "the other side".into(),
+        }
+    }
+
+    fn enter(&mut self, stage: Stage, now: Duration) {
+        if stage != self.stage {
+            self.stage = stage;
+            self.since = now;
+        }
+    }
+
+    fn fail(&mut self, by: Party, failure: Failure, effects: &mut Vec<Effect>) {
+        self.end(by, Err(failure), effects);
+    }
+
+    fn end(&mut self, by: Party, outcome: Result<String, Failure>, effects: &mut Vec<Effect>) {
+        self.stage = Stage::Over;
+        effects.push(Effect::End(Ending { by, outcome }));
+    }
+}

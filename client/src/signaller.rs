@@ -1,0 +1,262 @@
+//! The WebSocket to the relay: registers, sends lines, hears lines, notices when it is gone.
+
+use std::future::pending;
+use std::time::Duration;
+
+use async_channel::{Receiver, Sender, bounded};
+use async_std::future::timeout;
+use async_std::net::TcpStream;
+use async_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use async_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
+use async_tungstenite::tungstenite::{Error, Message};
+use async_tungstenite::{WebSocketReceiver, WebSocketSender, client_async_with_config};
+use futures_util::future::{Either, select};
+use protocol::limits::MAX_MESSAGE_BYTES;
+use protocol::{ClientMessage, PeerId};
+use url::Url;
+
+use crate::failure::{Failure, FailureKind};
+
+/// How long connecting and registering may take together.
+const CONNECT_DEADLINE: Duration = Duration::from_secs(10);
+
+/// How long a line may take to leave this machine.
+const WRITE_DEADLINE: Duration = Duration::from_secs(10);
+
+/// When nothing has come for so long the relay is asked whether it is there; when nothing has come
+/// for twice as long it is not.
+const PING_AFTER: Duration = Duration::from_secs(20);
+
+/// How long we wait for the relay to say good-bye too.
+const CLOSE_DEADLINE: Duration = Duration::from_secs(1);
+
+/// How many lines may wait to be sent.
+const MAX_WAITING_LINES: usize = 256;
+
+/// A little more than lines of this protocol take; a library's default would be 128 KiB each.
+const BUFFER_BYTES: usize = 4096;
+
+/// Something the relay said or did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RelayEvent {
+    /// A line came.
+    Line(String),
+    /// The relay closed in order (1000): in a session, the other side hung up.
+    Closed,
+    /// The connection is gone in any other way.
+    Lost(String),
+}
+
+/// A registered connection. Dropping it hangs up.
+#[derive(Debug)]
+pub struct Signaller {
+    lines: Sender<String>,
+}
+
+impl Signaller {
+    /// Connects and registers. What comes later is handed to `listener`, in order; the last event is
+    /// [`RelayEvent::Closed`] or [`RelayEvent::Lost`].
+    ///
+    /// # Errors
+    /// When the relay cannot be reached, does not speak the protocol, or refuses the id.
+    pub async fn register<F, L>(server: &Url, id: &PeerId, listener: F) -> Result<Self, Failure>
+    where
+        F: Fn(RelayEvent) -> L + Send + Sync + 'static,
+        L: Future<Output = ()> + Send,
+    {
+        let registering = timeout(CONNECT_DEADLINE, connect(server, id)).await;
+        let (sender, receiver) =
+            registering.unwrap_or_else(|_| Err(unreachable(server, "no answer")))?;
+        let (lines, waiting) = bounded(MAX_WAITING_LINES);
+        async_std::task::spawn(async move {
+            let last = serve(sender, receiver, waiting, &listener).await;
+            listener(last).await;
+        });
+        Ok(Self { lines })
+    }
+
+    /// Sends a line. What cannot be sent because the relay is gone, or does not read, is lost: an
+    /// event says so.
+    pub fn send(&self, line: String) {
+        if let Err(error) = self.lines.try_send(line) {
+            tracing::warn!(
+                "a line to the relay is lost: {}",
+                if error.is_full() {
+                    "it does not read"
+                } else {
+                    "it is gone"
+                }
+            );
+        }
+    }
+}
+
+/// Checks an address of a relay, and asks it to say who calls.
+///
+/// # Errors
+/// Says what an address has to look like.
+pub fn relay_address(text: &str) -> Result<Url, String> {
+    let wanted = "a relay's address looks like ws://127.0.0.1:8443";
+    let url = Url::parse(text).map_err(|_| wanted.to_owned())?;
+    match url.scheme() {
+        "ws" if url.host_str().is_some() => Ok(url),
+        "wss" => Err("wss:// is not supported yet; use ws:// through a tunnel of your own".into()),
+        _ => Err(wanted.into()),
+    }
+}
+
+type Sending = WebSocketSender<TcpStream>;
+type Receiving = WebSocketReceiver<TcpStream>;
+
+async fn connect(server: &Url, id: &PeerId) -> Result<(Sending, Receiving), Failure> {
+    let host = server
+        .host_str()
+        .unwrap_or_default()
+        .trim_matches(['[', ']'])
+        .to_owned();
+    let port = server.port_or_known_default().unwrap_or(80);
+    let stream = TcpStream::connect((host.as_str(), port))
+        .await
+        .map_err(|error| unreachable(server, &error.to_string()))?;
+    let _ = stream.set_nodelay(true);
+    let mut address = server.clone();
+    address.query_pairs_mut().append_pair("notices", "caller");
+    let config = WebSocketConfig::default()
+        .read_buffer_size(BUFFER_BYTES)
+        .write_buffer_size(0)
+        .max_message_size(Some(MAX_MESSAGE_BYTES))
+        .max_frame_size(Some(MAX_MESSAGE_BYTES));
+    let (socket, _) = client_async_with_config(address.as_str(), stream, Some(config))
+        .await
+        .map_err(|error| unreachable(server, &error.to_string()))?;
+    let (mut sender, mut receiver) = socket.split();
+    let hello = ClientMessage::Hello(id.clone()).to_string();
+    let sent = sender.send(Message::text(hello)).await;
+    sent.map_err(|error| unreachable(server, &error.to_string()))?;
+    welcome(&mut receiver, server, id).await?;
+    Ok((sender, receiver))
+}
+
+async fn welcome(receiver: &mut Receiving, server: &Url, id: &PeerId) -> Result<(), Failure> {
+    use futures_util::StreamExt as _;
+    while let Some(message) = receiver.next().await {
+        match message {
+            Ok(Message::Text(text)) if text.as_str() == "HELLO" => return Ok(()),
+            Ok(Message::Close(Some(frame))) if frame.reason.as_str() == "invalid peer uid" => {
+                let sentence = format!(
+                    "The relay refuses the id {id:?}: it is taken; choose another --our-id."
+                );
+                return Err(Failure::new(FailureKind::IdRefused, sentence));
+            }
+            Ok(Message::Ping(_) | Message::Pong(_)) => {}
+            Ok(Message::Close(Some(frame))) => {
+                return Err(unreachable(
+                    server,
+                    &format!("it said {:?}", frame.reason.as_str()),
+                ));
+            }
+            Ok(_) => return Err(unreachable(server, "it does not speak this protocol")),
+            Err(error) => return Err(unreachable(server, &error.to_string())),
+        }
+    }
+    Err(unreachable(server, "it closed the connection"))
+}
+
+/// Moves lines both ways until either side ends it.
+async fn serve<F, L>(
+    sender: Sending,
+    receiver: Receiving,
+    waiting: Receiver<String>,
+    listener: &F,
+) -> RelayEvent
+where
+    F: Fn(RelayEvent) -> L,
+    L: Future<Output = ()>,
+{
+    let (ping, pings) = bounded(1);
+    let reading = std::pin::pin!(read(receiver, &ping, listener));
+    let writing = std::pin::pin!(write(sender, waiting, pings));
+    match select(reading, writing).await {
+        Either::Left((event, _)) => event,
+        // We hung up. Nobody cares for what else comes, but the relay shall say good-bye.
+        Either::Right((Ok(()), reading)) => {
+            let _ = timeout(CLOSE_DEADLINE, reading).await;
+            RelayEvent::Closed
+        }
+        Either::Right((Err(reason), _)) => RelayEvent::Lost(reason),
+    }
+}
+
+async fn read<F, L>(mut receiver: Receiving, ping: &Sender<()>, listener: &F) -> RelayEvent
+where
+    F: Fn(RelayEvent) -> L,
+    L: Future<Output = ()>,
+{
+    use futures_util::StreamExt as _;
+    let mut asked = false;
+    loop {
+        let Ok(message) = timeout(PING_AFTER, receiver.next()).await else {
+            if asked {
+                return RelayEvent::Lost("it does not answer".into());
+            }
+            asked = true;
+            let _ = ping.try_send(());
+            continue;
+        };
+        asked = false;
+        match message {
+            Some(Ok(Message::Text(line))) => listener(RelayEvent::Line(line.to_string())).await,
+            Some(Ok(Message::Close(Some(frame)))) if frame.code == CloseCode::Normal => {
+                return RelayEvent::Closed;
+            }
+            Some(Ok(Message::Close(frame))) => {
+                let reason = frame
+                    .map(|frame| frame.reason.to_string())
+                    .filter(|r| !r.is_empty());
+                return RelayEvent::Lost(
+                    reason.unwrap_or_else(|| "it closed the connection".into()),
+                );
+            }
+            Some(Ok(_)) => {}
+            Some(Err(error)) => return RelayEvent::Lost(error.to_string()),
+            None => return RelayEvent::Lost("the connection broke".into()),
+        }
+    }
+}
+
+/// Ends with `Ok` once nobody can send any more: the signaller was dropped.
+async fn write(
+    mut sender: Sending,
+    waiting: Receiver<String>,
+    pings: Receiver<()>,
+) -> Result<(), String> {
+    loop {
+        let message = match select(Box::pin(waiting.recv()), Box::pin(pings.recv())).await {
+            Either::Left((Ok(line), _)) => Message::text(line),
+            Either::Left((Err(_), _)) => break,
+            Either::Right((Ok(()), _)) => Message::Ping(Vec::new().into()),
+            Either::Right((Err(_), _)) => return pending().await,
+        };
+        within(sender.send(message)).await?;
+    }
+    let farewell = CloseFrame {
+        code: CloseCode::Normal,
+        reason: "".into(),
+    };
+    within(sender.close(Some(farewell))).await
+}
+
+async fn within(sending: impl Future<Output = Result<(), Error>>) -> Result<(), String> {
+    match timeout(WRITE_DEADLINE, sending).await {
+        Ok(sent) => sent.map_err(|error| error.to_string()),
+        Err(_) => Err("it does not read".into()),
+    }
+}
+
+fn unreachable(server: &Url, reason: &str) -> Failure {
+    let sentence = format!(
+        "The relay at {server} cannot be reached ({reason}); start it with `signalling`, or say \
+         where it is with --server."
+    );
+    Failure::new(FailureKind::RelayUnreachable, sentence)
+}
