@@ -2,11 +2,9 @@
 
 use std::cell::Cell;
 use std::future::Future;
-use std::net::Shutdown;
 use std::pin::pin;
 
 use async_std::future::timeout;
-use async_std::io::ReadExt;
 use async_std::net::TcpStream;
 use async_std::task;
 use async_tungstenite::tungstenite::protocol::frame::CloseFrame;
@@ -23,10 +21,13 @@ use crate::http::Opened;
 use crate::hub::Hub;
 use crate::outbox::{Outbox, Outgoing};
 use crate::relay::ConnectionId;
-use crate::wire::{Progress, Wire};
+use crate::wire::{Progress, Wire, linger};
 
-/// After so many messages in a row the other connections get their turn.
-const MESSAGES_A_TURN: u32 = 16;
+/// After so many messages in a row the other connections get their turn, ...
+const TURN_MESSAGES: usize = 16;
+
+/// ... and after so many bytes: what one turn puts into an outbox must be far from filling it.
+const TURN_BYTES: usize = 64 * 1024;
 
 /// How the dialogue with a peer ended.
 #[derive(Debug)]
@@ -88,7 +89,8 @@ pub(crate) async fn serve(opened: Opened, hub: &Hub, config: &Config) {
 
 impl Connection<'_> {
     async fn read(&self, receiver: &mut WebSocketReceiver<Wire>) -> End {
-        for count in 1_u32.. {
+        let mut turn = Turn::default();
+        loop {
             if let Some((partner, outbox)) = self.hub.congested_partner(self.id) {
                 self.wait_for(partner, &outbox).await;
             }
@@ -98,17 +100,15 @@ impl Connection<'_> {
                 None => return End::Lost,
             };
             self.heard.set(true);
+            turn.count(message.len());
             match message {
                 Message::Text(text) => self.hub.receive(self.id, Frame::Text(text)),
                 Message::Binary(bytes) => self.hub.receive(self.id, Frame::Binary(bytes)),
                 Message::Close(_) => return End::PeerClosed,
                 Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => {}
             }
-            if count.is_multiple_of(MESSAGES_A_TURN) {
-                task::yield_now().await;
-            }
+            turn.end_when_long().await;
         }
-        End::Lost
     }
 
     /// Lets the partner catch up, but not for ever.
@@ -257,19 +257,30 @@ fn end_of(error: &tungstenite::Error) -> End {
 
 /// Reads until the closing handshake is done, which also sends our part of it.
 async fn exhaust(receiver: &mut WebSocketReceiver<Wire>) {
-    while let Some(Ok(_)) = receiver.next().await {
-        task::yield_now().await;
+    let mut turn = Turn::default();
+    while let Some(Ok(message)) = receiver.next().await {
+        turn.count(message.len());
+        turn.end_when_long().await;
     }
 }
 
-/// Reads what still comes until the peer closes: a socket dropped with unread bytes is reset, and
-/// a reset can overtake the close frame.
-async fn linger(mut stream: TcpStream) {
-    if stream.shutdown(Shutdown::Write).is_err() {
-        return;
+/// How much one connection did without a pause; all share one thread.
+#[derive(Default)]
+struct Turn {
+    messages: usize,
+    bytes: usize,
+}
+
+impl Turn {
+    fn count(&mut self, bytes: usize) {
+        self.messages += 1;
+        self.bytes += bytes;
     }
-    let mut scrap = [0; SOCKET_BUFFER_BYTES];
-    while let Ok(1..) = stream.read(&mut scrap).await {
-        task::yield_now().await;
+
+    async fn end_when_long(&mut self) {
+        if self.messages >= TURN_MESSAGES || self.bytes >= TURN_BYTES {
+            *self = Self::default();
+            task::yield_now().await;
+        }
     }
 }

@@ -16,9 +16,10 @@ use hyper::{Method, Request, Response, StatusCode};
 use smol_hyper::rt::{FuturesIo, SmolTimer};
 use tracing::debug;
 
-use crate::config::{Config, HTTP_LIFETIME, REQUEST_HEAD_BYTES, REQUEST_HEADERS};
+use crate::config::{CLOSE_DEADLINE, Config, HTTP_LIFETIME, REQUEST_HEAD_BYTES, REQUEST_HEADERS};
 use crate::frame::Bytes;
 use crate::page::{self, Asset};
+use crate::wire::linger;
 
 /// The parameter by which a peer asks to be told who calls it.
 const NOTICES: &str = "notices=caller";
@@ -52,12 +53,14 @@ pub(crate) async fn serve(stream: TcpStream, config: &Config) -> Option<Opened> 
         .header_read_timeout(config.handshake_deadline)
         .max_buf_size(REQUEST_HEAD_BYTES)
         .max_headers(REQUEST_HEADERS)
-        .serve_connection(FuturesIo::new(stream), service)
+        .serve_connection(FuturesIo::new(stream.clone()), service)
         .without_shutdown();
     let parts = match timeout(HTTP_LIFETIME, http).await {
         Ok(Ok(parts)) => parts,
         Ok(Err(error)) => {
             debug!(%error, "HTTP connection ended");
+            // What was wrong with the request has been answered, and may not all have been read.
+            let _ = timeout(CLOSE_DEADLINE, linger(stream)).await;
             return None;
         }
         Err(_) => {
@@ -67,7 +70,7 @@ pub(crate) async fn serve(stream: TcpStream, config: &Config) -> Option<Opened> 
     };
     let Upgrade { wants_notices } = upgrade.get()?;
     Some(Opened {
-        stream: parts.io.into_inner(),
+        stream,
         already_read: parts.read_buf,
         wants_notices,
     })

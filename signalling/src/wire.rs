@@ -2,12 +2,16 @@
 
 use std::cell::Cell;
 use std::io;
+use std::net::Shutdown;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
-use async_std::io::{Read, Write};
+use async_std::io::{Read, ReadExt, Write};
 use async_std::net::TcpStream;
+use async_std::task;
+
+use crate::config::SOCKET_BUFFER_BYTES;
 
 /// A TCP connection whose progress can be watched from outside the WebSocket that owns it.
 pub(crate) struct Wire {
@@ -63,5 +67,17 @@ impl Write for Wire {
 
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_close(cx)
+    }
+}
+
+/// Says that nothing more is sent and reads what still comes, until the peer closes: a socket
+/// dropped with unread bytes is reset, and a reset can overtake what was sent last.
+pub(crate) async fn linger(mut stream: TcpStream) {
+    if stream.shutdown(Shutdown::Write).is_err() {
+        return;
+    }
+    let mut scrap = [0; SOCKET_BUFFER_BYTES];
+    while let Ok(1..) = stream.read(&mut scrap).await {
+        task::yield_now().await;
     }
 }
