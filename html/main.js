@@ -24,6 +24,8 @@ const view = new View({
 let signaller;
 /** The connection of the present call. @type {Peer | null} */
 let peer = null;
+/** The connection of the next call, made while there is none. @type {Peer | null} */
+let spare = null;
 /** Our own camera and microphone, while they are sent. @type {MediaStream | null} */
 let devices = null;
 /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -79,6 +81,7 @@ function dispatch(event) {
     timer = setTimeout(() => dispatch({ type: 'tick' }), session.deadline - performance.now());
   }
   view.render(session.snapshot);
+  if (session.snapshot.link === 'registered' && peer === null) spare ??= new Peer();
 }
 
 /** @param {Effect} effect */
@@ -102,7 +105,9 @@ function perform(effect) {
 /** @param {number} number */
 function openPeer(number) {
   frames = { firstMs: null, before: 0, presented: 0 };
-  const opened = new Peer(number, dispatch, () => view.showRemote(opened.remote, countFrame));
+  const opened = spare ?? new Peer();
+  spare = null;
+  opened.open(number, dispatch, () => view.showRemote(opened.remote, countFrame));
   peer = opened;
 }
 

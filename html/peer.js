@@ -8,27 +8,29 @@ export class Peer {
   remote = new MediaStream();
   /** Names our tracks as belonging together, before there are any. */
   #local = new MediaStream();
-  /** Our own tracks, once the devices are open; wait here for transceivers that can send them. @type {MediaStreamTrack[]} */
+  /** Our own, once the devices are open; they wait for transceivers that can send them. @type {MediaStreamTrack[]} */
   #tracks = [];
   /** @type {RTCDtlsTransport | null} */
   #dtls = null;
-  #emit;
-  #call;
+  connection = new RTCPeerConnection({ iceServers: [], bundlePolicy: 'max-bundle' });
+  #call = 0;
+  /** @type {(event: Event) => void} */
+  #emit = () => {};
 
   /**
+   * A connection may be made ahead of its call, which takes its making out of the call's time.
+   *
    * @param {number} call its number
    * @param {(event: Event) => void} emit
    * @param {() => void} onRemote told when `remote` has its first track
    */
-  constructor(call, emit, onRemote) {
+  open(call, emit, onRemote) {
+    const { connection } = this;
     this.#call = call;
     this.#emit = emit;
-    this.connection = new RTCPeerConnection({ iceServers: [], bundlePolicy: 'max-bundle' });
-    this.connection.onicecandidate = ({ candidate }) => this.#onCandidate(candidate);
-    this.connection.onconnectionstatechange = () => {
-      emit({ type: 'connection', call, state: this.connection.connectionState });
-    };
-    this.connection.ontrack = ({ receiver, track }) => {
+    connection.onicecandidate = ({ candidate }) => this.#onCandidate(candidate);
+    connection.onconnectionstatechange = () => emit({ type: 'connection', call, state: connection.connectionState });
+    connection.ontrack = ({ receiver, track }) => {
       // The newest frame at once; sound keeps its own buffer, without which it would crackle.
       if (track.kind === 'video') receiver.jitterBufferTarget = 0;
       this.remote.addTrack(track);

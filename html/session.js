@@ -4,36 +4,25 @@
 // what happened and answers with what to do, in order. Times are milliseconds on the caller's clock;
 // after `deadline` the caller owes an event of type 'tick'.
 //
-// Two facts are kept apart, because a call outlives the relay that arranged it: `link`, how we stand
-// with the relay, and `call`. What holds between them:
+// Two facts are kept apart, because a call outlives the relay that arranged it: how we stand with the
+// relay (link.js), and the call (its exchange of descriptions in negotiation.js). What holds between them:
 //   - while the link carries a session there is a call, and a call that ends takes its session along;
 //   - a line for the partner is sent only while the link carries the session;
 //   - every call has a number; what its connection or its devices report late is recognised by it.
 
-import { delayMs } from './backoff.js';
+import { Link } from './link.js';
 import { Negotiation } from './negotiation.js';
 import { errorKind, formatClientMessage, isPeerId, parseServerMessage, parseSignal } from './protocol.js';
 
+/** @import { Meaning } from './link.js' */
 /** @import { Candidate, Description } from './protocol.js' */
-
-/**
- * How we stand with the relay. `until` and `since` are times.
- *
- * @typedef {{ at: 'offline' }
- *   | { at: 'connecting', until: number }
- *   | { at: 'greeting', until: number }
- *   | { at: 'registered' }
- *   | { at: 'session' }
- *   | { at: 'closing', until: number }
- *   | { at: 'waiting', until: number }
- *   | { at: 'refused' }} Link
- */
 
 /**
  * How far a call is: waiting to be registered, asked for at the relay, exchanging descriptions,
  * looking for a path, flowing, interrupted.
  *
  * @typedef {'waiting' | 'dialling' | 'negotiating' | 'connecting' | 'connected' | 'interrupted'} Phase
+ * @typedef {'off' | 'opening' | 'on' | 'refused'} Sending
  */
 
 /**
@@ -48,8 +37,6 @@ import { errorKind, formatClientMessage, isPeerId, parseServerMessage, parseSign
  * @property {Negotiation} negotiation
  */
 
-/** @typedef {'off' | 'opening' | 'on' | 'refused'} Sending */
-
 /**
  * Why a call ended, or could not begin.
  *
@@ -61,53 +48,36 @@ import { errorKind, formatClientMessage, isPeerId, parseServerMessage, parseSign
 /**
  * What happened.
  *
- * @typedef {{ type: 'start', id: string }
- *   | { type: 'change-id', id: string }
+ * @typedef {{ type: 'start' | 'change-id', id: string }
  *   | { type: 'call', peer: string, send: boolean }
- *   | { type: 'hang-up' }
+ *   | { type: 'hang-up' | 'retry' | 'tick' | 'relay-opened' }
  *   | { type: 'agree-to-send', agreed: boolean }
- *   | { type: 'retry' }
- *   | { type: 'tick' }
- *   | { type: 'relay-opened' }
  *   | { type: 'relay-line', line: string }
  *   | { type: 'relay-closed', code: number, reason: string }
  *   | { type: 'local-description', call: number, description: Description }
  *   | { type: 'local-candidate', call: number, candidate: Candidate | null }
  *   | { type: 'connection', call: number, state: string }
- *   | { type: 'partner-closed', call: number }
- *   | { type: 'negotiation-failed', call: number }
+ *   | { type: 'partner-closed' | 'negotiation-failed', call: number }
  *   | { type: 'devices', call: number, opened: boolean }} Event
  */
 
 /**
  * What to do. 'connect' replaces whatever connection there was; 'disconnect' closes it with 1000.
  *
- * @typedef {{ type: 'connect' }
- *   | { type: 'disconnect' }
+ * @typedef {{ type: 'connect' | 'disconnect' }
  *   | { type: 'send', line: string }
- *   | { type: 'open-peer', call: number }
+ *   | { type: 'open-peer' | 'close-peer' | 'open-devices' | 'close-devices', call: number }
  *   | { type: 'make-offer', call: number, send: boolean }
  *   | { type: 'make-answer', call: number, description: Description, send: boolean }
  *   | { type: 'accept-answer', call: number, description: Description }
  *   | { type: 'add-candidate', call: number, candidate: Candidate }
- *   | { type: 'close-peer', call: number }
- *   | { type: 'open-devices', call: number }
- *   | { type: 'close-devices', call: number }
  *   | { type: 'ignored', what: string }} Effect
  */
 
 export class Session {
-  /** @type {Link} */
-  #link = { at: 'offline' };
   /** @type {Call | null} */
   #call = null;
-  #id = '';
   #calls = 0;
-  /** Connections to the relay lost in a row, none of which had lasted. */
-  #losses = 0;
-  #registeredAt = 0;
-  /** When this id was last ours: the relay may take a while to see that the old connection died. */
-  #heldAt = -Infinity;
   #agreedToSend = false;
   /** @type {{ peer: string | null, reason: Reason } | null} */
   #ended = null;
@@ -116,34 +86,27 @@ export class Session {
   #now = 0;
   /** @type {Effect[]} */
   #effects = [];
-  #random;
+  #link;
 
   /** @param {() => number} random from 0 to below 1, for the jitter of reconnecting */
   constructor(random) {
-    this.#random = random;
+    this.#link = new Link(random, (effect) => this.#do(effect));
   }
 
   /** When a 'tick' is due, if nothing else happens before; Infinity for never. */
   get deadline() {
-    const link = 'until' in this.#link ? this.#link.until : Infinity;
-    return Math.min(link, this.#call?.until ?? Infinity);
+    return Math.min(this.#link.deadline, this.#call?.until ?? Infinity);
   }
 
   /** What there is to see, for the page and for tests. */
   get snapshot() {
     const call = this.#call;
     return {
-      id: this.#id,
+      id: this.#link.id,
       link: this.#link.at,
       /** Whether the relay was lost, or not reached, and is being tried again. */
-      isRelayLost: this.#losses > 0 && this.#link.at !== 'registered' && this.#link.at !== 'session',
-      call: call === null ? null : {
-        number: call.number,
-        peer: call.peer,
-        role: call.role,
-        phase: call.phase,
-        sending: call.sending,
-      },
+      isRelayLost: this.#link.isLost,
+      call: call && { number: call.number, peer: call.peer, role: call.role, phase: call.phase, sending: call.sending },
       /** How the last call ended; null while there is one and before the first. */
       ended: this.#ended,
       agreedToSend: this.#agreedToSend,
@@ -166,11 +129,11 @@ export class Session {
       case 'call': this.#place(event.peer, event.send); break;
       case 'hang-up': this.#end('hung-up'); break;
       case 'agree-to-send': this.#agreeToSend(event.agreed); break;
-      case 'retry': if (this.#link.at === 'waiting') this.#connect(); break;
+      case 'retry': this.#link.retry(now); break;
       case 'tick': this.#onTick(); break;
-      case 'relay-opened': this.#onOpened(); break;
+      case 'relay-opened': this.#link.onOpened(now); break;
       case 'relay-line': this.#onLine(event.line); break;
-      case 'relay-closed': this.#onClosed(event.code, event.reason); break;
+      case 'relay-closed': this.#onLink(this.#link.onClosed(event.code, event.reason, now)); break;
       default: this.#onCallEvent(event);
     }
     return this.#effects;
@@ -180,90 +143,33 @@ export class Session {
 
   /** @param {string} id */
   #start(id) {
-    if (this.#link.at !== 'offline') return;
-    this.#id = id;
-    this.#connect();
+    if (this.#link.at === 'offline') this.#link.register(id, this.#now);
   }
 
   /** @param {string} id */
   #changeId(id) {
-    if (this.#link.at === 'offline' || (id === this.#id && this.#link.at !== 'refused')) return;
+    if (this.#link.at === 'offline' || (id === this.#link.id && this.#link.at !== 'refused')) return;
     this.#end('hung-up');
-    this.#id = id;
-    this.#heldAt = -Infinity;
     this.#ended = null;
-    this.#reconnect();
+    this.#link.register(id, this.#now);
   }
 
-  #connect() {
-    this.#link = { at: 'connecting', until: this.#now + CONNECT_MS };
-    this.#do({ type: 'connect' });
-  }
-
-  /** Leaves whatever the connection carries and registers anew. */
-  #reconnect() {
-    switch (this.#link.at) {
-      case 'closing': return;
-      case 'offline': case 'waiting': case 'refused': this.#connect(); return;
-      default:
-        // The new HELLO has to wait until the relay knows that the old one is over.
-        this.#link = { at: 'closing', until: this.#now + CLOSE_MS };
-        this.#do({ type: 'disconnect' });
-    }
-  }
-
-  #onOpened() {
-    if (this.#link.at !== 'connecting') return;
-    this.#link = { at: 'greeting', until: this.#now + CONNECT_MS };
-    this.#do({ type: 'send', line: formatClientMessage({ type: 'hello', id: this.#id }) });
-  }
-
-  /** @param {number} code @param {string} reason */
-  #onClosed(code, reason) {
-    switch (this.#link.at) {
-      case 'offline': case 'waiting': case 'refused': return;
-      case 'closing': this.#connect(); return;
-      case 'greeting': if (code === 1002 && reason === 'invalid peer uid') this.#onIdTaken(); else this.#lose(); return;
-      case 'session':
-        if (code !== 1000) return this.#lose();
-        // The relay ends a session so when the partner left it.
-        this.#connect();
-        this.#finish('hung-up-by-peer');
-        return;
-      default: this.#lose();
-    }
-  }
-
-  #onIdTaken() {
-    if (this.#now - this.#heldAt < GHOST_MS) return this.#lose();
-    this.#losses = 0;
-    this.#link = { at: 'refused' };
-    if (this.#call?.phase === 'waiting') this.#finish('no-id');
-  }
-
-  /** The connection is gone without anybody having meant it. */
-  #lose() {
-    if (this.#link.at === 'registered' || this.#link.at === 'session') {
-      this.#heldAt = this.#now;
-      if (this.#now - this.#registeredAt > LASTING_MS) this.#losses = 0;
-    }
-    this.#link = { at: 'waiting', until: this.#now + delayMs(this.#losses, this.#random()) };
-    this.#losses += 1;
+  /** @param {Meaning} meaning of what happened to the connection */
+  #onLink(meaning) {
     const call = this.#call;
-    if (call?.phase === 'dialling') this.#enter(call, 'waiting');
-    if (call?.phase === 'negotiating') this.#finish('relay-lost');
+    if (call === null) return;
+    switch (meaning) {
+      case 'partner-left': return this.#finish('hung-up-by-peer');
+      case 'refused': if (call.phase === 'waiting') this.#finish('no-id'); return;
+      case 'lost':
+        // What flows, flows on; what was asked for is asked for again; what was half said is void.
+        if (call.phase === 'dialling') this.#enter(call, 'waiting');
+        if (call.phase === 'negotiating') this.#finish('relay-lost');
+    }
   }
 
   #onTick() {
-    const link = this.#link;
-    if ('until' in link && link.until <= this.#now) {
-      if (link.at === 'closing' || link.at === 'waiting') {
-        this.#connect();
-      } else {
-        this.#do({ type: 'disconnect' });
-        this.#lose();
-      }
-    }
+    this.#onLink(this.#link.onTick(this.#now));
     const call = this.#call;
     if (call !== null && call.until <= this.#now) this.#end(REASON_WHEN_TOO_LONG[call.phase]);
   }
@@ -271,18 +177,16 @@ export class Session {
   /** @param {string} line */
   #onLine(line) {
     switch (this.#link.at) {
-      case 'greeting': this.#onGreetingLine(line); break;
-      case 'registered': this.#onLobbyLine(line); break;
-      case 'session': this.#onPartnerLine(line); break;
+      case 'greeting': return this.#onGreetingLine(line);
+      case 'registered': return this.#onLobbyLine(line);
+      case 'session': return this.#onPartnerLine(line);
       default: this.#ignore('a line after the end of the connection');
     }
   }
 
   /** @param {string} line */
   #onGreetingLine(line) {
-    if (parseServerMessage(line)?.type !== 'hello') return this.#ignore('a line before HELLO was answered');
-    this.#link = { at: 'registered' };
-    this.#registeredAt = this.#now;
+    if (!this.#link.onGreetingLine(line, this.#now)) return this.#ignore('a line before HELLO was answered');
     if (this.#call?.phase === 'waiting') this.#dial(this.#call);
   }
 
@@ -291,7 +195,7 @@ export class Session {
     const message = parseServerMessage(line);
     const dialling = this.#call?.phase === 'dialling' ? this.#call : null;
     if (message?.type === 'session-ok' && dialling !== null) {
-      this.#link = { at: 'session' };
+      this.#link.onSession();
       this.#enter(dialling, 'negotiating');
       dialling.negotiation.flush();
     } else if (message?.type === 'error' && dialling !== null) {
@@ -314,25 +218,26 @@ export class Session {
   #place(peer, send) {
     if (this.#call !== null && this.#call.peer === peer) return;
     this.#end('hung-up');
-    /** @type {Reason | null} */
-    const obstacle = !isPeerId(peer) ? 'invalid-id'
-      : peer === this.#id ? 'yourself'
-      : this.#link.at === 'refused' ? 'no-id' : null;
-    if (obstacle !== null) {
-      this.#ended = { peer, reason: obstacle };
-      return;
-    }
+    if (!isPeerId(peer)) return this.#refuse(peer, 'invalid-id');
+    if (peer === this.#link.id) return this.#refuse(peer, 'yourself');
+    if (this.#link.at === 'refused') return this.#refuse(peer, 'no-id');
     const call = this.#begin(peer, 'caller', send);
-    // Made before anybody asked for it, so that it leaves the moment the session stands.
-    call.negotiation.makeOffer();
     if (this.#link.at === 'registered') this.#dial(call);
+    this.#open(call);
+    // While the relay is asked, so that it leaves the moment the session stands.
+    call.negotiation.makeOffer();
+  }
+
+  /** @param {string} peer @param {Reason} reason */
+  #refuse(peer, reason) {
+    this.#ended = { peer, reason };
   }
 
   /** @param {Call} call */
   #dial(call) {
     this.#enter(call, 'dialling');
     this.#dialledAt = this.#now;
-    this.#do({ type: 'send', line: `SESSION ${call.peer}` });
+    this.#do({ type: 'send', line: formatClientMessage({ type: 'session', peer: call.peer ?? '' }) });
   }
 
   /**
@@ -347,21 +252,23 @@ export class Session {
       if (peer !== null && !samePeer) {
         // Somebody else was faster. Leave that session and ask again for the peer that was meant.
         this.#enter(call, 'waiting');
-        this.#reconnect();
+        this.#link.reconnect(this.#now);
         return;
       }
     } else if (call !== null && !samePeer) {
       // Media still flows with somebody else, only the session is lost. One call at a time.
-      this.#reconnect();
+      this.#link.reconnect(this.#now);
       return;
     }
     // Both called at once, and the other was first: what was agreed for that peer holds.
     // Or the partner of a call whose session was lost begins anew.
     const send = samePeer ? call.send && call.sending !== 'off' : this.#agreedToSend;
     if (call !== null) this.#finish('replaced');
-    this.#link = { at: 'session' };
+    this.#link.onSession();
     this.#dialledAt = null;
-    this.#enter(this.#begin(peer, 'callee', send), 'negotiating');
+    const callee = this.#begin(peer, 'callee', send);
+    this.#enter(callee, 'negotiating');
+    this.#open(callee);
   }
 
   /**
@@ -373,21 +280,19 @@ export class Session {
   #begin(peer, role, send) {
     this.#calls += 1;
     this.#ended = null;
+    const number = this.#calls;
+    const negotiation = new Negotiation(number, role, send, (effect) => this.#do(effect));
     /** @type {Call} */
-    const call = {
-      number: this.#calls,
-      peer,
-      role,
-      phase: 'waiting',
-      until: this.#now + PHASE_MS.waiting,
-      send,
-      sending: send ? 'opening' : 'off',
-      negotiation: new Negotiation(this.#calls, role, send, (effect) => this.#do(effect)),
-    };
+    const call = { number, peer, role, phase: 'waiting', until: 0, send, sending: send ? 'opening' : 'off', negotiation };
     this.#call = call;
-    this.#do({ type: 'open-peer', call: call.number });
-    if (send) this.#do({ type: 'open-devices', call: call.number });
+    this.#enter(call, 'waiting');
     return call;
+  }
+
+  /** @param {Call} call */
+  #open({ number, send }) {
+    this.#do({ type: 'open-peer', call: number });
+    if (send) this.#do({ type: 'open-devices', call: number });
   }
 
   /** @param {Call} call @param {Phase} phase */
@@ -406,7 +311,7 @@ export class Session {
     if (call === null) return;
     const isKnownToRelay = this.#link.at === 'session' || call.phase === 'dialling';
     this.#finish(reason);
-    if (isKnownToRelay) this.#reconnect();
+    if (isKnownToRelay) this.#link.reconnect(this.#now);
   }
 
   /** @param {Reason} reason */
@@ -494,18 +399,6 @@ export class Session {
   }
 }
 
-/** How long a connection or the answer to HELLO may take. */
-const CONNECT_MS = 10_000;
-
-/** How long the relay may take to close its side. */
-const CLOSE_MS = 2000;
-
-/** A registration that lasted so long was a good one: what comes after it starts patiently anew. */
-const LASTING_MS = 5000;
-
-/** How long a relay may hold an id for a connection that is already dead. */
-const GHOST_MS = 60_000;
-
 /** How long each phase may last. @type {Record<Phase, number>} */
 const PHASE_MS = {
   waiting: 15_000,
@@ -516,7 +409,7 @@ const PHASE_MS = {
   interrupted: 30_000,
 };
 
-/** @type {Record<Phase, Reason>} */
+/** Why a call ends whose phase lasted longer. @type {Record<Phase, Reason>} */
 const REASON_WHEN_TOO_LONG = {
   waiting: 'relay-unreachable',
   dialling: 'relay-silent',

@@ -1,0 +1,175 @@
+// How the page stands with the relay: connecting, registering, and both again after every loss.
+// Pure, a part of session.js: methods append to the effects they are given.
+
+import { delayMs } from './backoff.js';
+import { formatClientMessage, parseServerMessage } from './protocol.js';
+
+/** @import { Effect } from './session.js' */
+
+/**
+ * Not asked yet, opening the socket, waiting for the answer to HELLO, free, in a session, waiting for
+ * the socket to close before the next one, waiting before the next attempt, our id taken by another.
+ *
+ * @typedef {{ at: 'connecting' | 'greeting' | 'closing' | 'waiting', until: number }
+ *   | { at: 'offline' | 'registered' | 'session' | 'refused' }} State
+ */
+
+/**
+ * What the end of a connection means for a call: nothing, the relay is lost, it ended our session
+ * because the partner left, it refuses our id.
+ *
+ * @typedef {'nothing' | 'lost' | 'partner-left' | 'refused'} Meaning
+ */
+
+export class Link {
+  /** @type {State} */
+  #state = { at: 'offline' };
+  #id = '';
+  /** Connections lost in a row, none of which had lasted. */
+  #losses = 0;
+  #registeredAt = 0;
+  /** When this id was last ours: the relay may take a while to see that the old connection died. */
+  #heldAt = -Infinity;
+  #random;
+  #effects;
+
+  /**
+   * @param {() => number} random from 0 to below 1
+   * @param {(effect: Effect) => void} effects
+   */
+  constructor(random, effects) {
+    this.#random = random;
+    this.#effects = effects;
+  }
+
+  get at() {
+    return this.#state.at;
+  }
+
+  get id() {
+    return this.#id;
+  }
+
+  /** When a tick is due; Infinity for never. */
+  get deadline() {
+    return 'until' in this.#state ? this.#state.until : Infinity;
+  }
+
+  /** Whether the relay was lost, or not reached, and is being tried again. */
+  get isLost() {
+    return this.#losses > 0 && this.at !== 'registered' && this.at !== 'session';
+  }
+
+  /** Registers under a new id, leaving what there was. @param {string} id @param {number} now */
+  register(id, now) {
+    this.#id = id;
+    this.#heldAt = -Infinity;
+    this.reconnect(now);
+  }
+
+  /** Leaves whatever the connection carries and registers anew. @param {number} now */
+  reconnect(now) {
+    switch (this.at) {
+      case 'closing': return;
+      case 'offline': case 'waiting': case 'refused': return this.#connect(now);
+      default:
+        // The new HELLO has to wait until the relay knows that the old one is over.
+        this.#state = { at: 'closing', until: now + CLOSE_MS };
+        this.#effects({ type: 'disconnect' });
+    }
+  }
+
+  /** Makes the next attempt now. @param {number} now */
+  retry(now) {
+    if (this.at === 'waiting') this.#connect(now);
+  }
+
+  /** @param {number} now */
+  onOpened(now) {
+    if (this.at !== 'connecting') return;
+    this.#state = { at: 'greeting', until: now + CONNECT_MS };
+    this.#effects({ type: 'send', line: formatClientMessage({ type: 'hello', id: this.#id }) });
+  }
+
+  /**
+   * @param {string} line
+   * @param {number} now
+   * @returns {boolean} whether it was the answer to HELLO
+   */
+  onGreetingLine(line, now) {
+    if (parseServerMessage(line)?.type !== 'hello') return false;
+    this.#state = { at: 'registered' };
+    this.#registeredAt = now;
+    return true;
+  }
+
+  onSession() {
+    this.#state = { at: 'session' };
+  }
+
+  /**
+   * @param {number} code
+   * @param {string} reason
+   * @param {number} now
+   * @returns {Meaning}
+   */
+  onClosed(code, reason, now) {
+    switch (this.at) {
+      case 'offline': case 'waiting': case 'refused': return 'nothing';
+      case 'closing':
+        this.#connect(now);
+        return 'nothing';
+      case 'session':
+        if (code !== 1000) return this.#lose(now);
+        // The relay ends a session so when the partner left it.
+        this.#connect(now);
+        return 'partner-left';
+      case 'greeting':
+        if (code !== 1002 || reason !== 'invalid peer uid' || now - this.#heldAt < GHOST_MS) return this.#lose(now);
+        this.#losses = 0;
+        this.#state = { at: 'refused' };
+        return 'refused';
+      default: return this.#lose(now);
+    }
+  }
+
+  /** @param {number} now @returns {Meaning} */
+  onTick(now) {
+    if (this.deadline > now) return 'nothing';
+    if (this.at === 'closing' || this.at === 'waiting') {
+      this.#connect(now);
+      return 'nothing';
+    }
+    this.#effects({ type: 'disconnect' });
+    return this.#lose(now);
+  }
+
+  /** @param {number} now */
+  #connect(now) {
+    this.#state = { at: 'connecting', until: now + CONNECT_MS };
+    this.#effects({ type: 'connect' });
+  }
+
+  /** The connection is gone without anybody having meant it. @param {number} now @returns {Meaning} */
+  #lose(now) {
+    if (this.at === 'registered' || this.at === 'session') {
+      this.#heldAt = now;
+      if (now - this.#registeredAt > LASTING_MS) this.#losses = 0;
+    }
+    this.#state = { at: 'waiting', until: now + delayMs(this.#losses, this.#random()) };
+    this.#losses += 1;
+    return 'lost';
+  }
+}
+
+/** How long a connection or the answer to HELLO may take. */
+const CONNECT_MS = 10_000;
+
+/** How long the relay may take to close its side. */
+const CLOSE_MS = 2000;
+
+/** A registration that lasted so long was a good one: what comes after it starts patiently anew. */
+const LASTING_MS = 5000;
+
+/** How long a relay may hold an id for a connection that is already dead. */
+const GHOST_MS = 60_000;

@@ -1,0 +1,274 @@
+// Random histories of events, held against what must be true of every one of them.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+import { formatSignal, parseSignal } from '../protocol.js';
+import { Session } from '../session.js';
+import { describe, describeSending, stateOf } from '../words.js';
+
+/** @import { Effect, Event } from '../session.js' */
+
+const HISTORIES = 3000;
+const EVENTS = 120;
+
+const IDS = ['me', 'cam', 'bob'];
+const SIGNALS = [
+  'OFFER_REQUEST',
+  formatSignal({ type: 'description', description: { type: 'offer', sdp: 'o' } }),
+  formatSignal({ type: 'description', description: { type: 'answer', sdp: 'a' } }),
+  formatSignal({ type: 'candidate', candidate: { candidate: 'c', sdpMLineIndex: 0 } }),
+  formatSignal({ type: 'candidate', candidate: { candidate: '', sdpMLineIndex: 0 } }),
+];
+const NOISE = ['', 'SESSION me', 'WELCOME', '{"chat":"hi"}', '{', 'ROOM_OK ', 'HELLO you'];
+const LINES = [...SIGNALS, ...NOISE, 'HELLO', 'SESSION_OK', 'SESSION_FROM cam', 'SESSION_FROM bob', "ERROR peer 'x' busy", 'ERROR'];
+const STATES = ['new', 'connecting', 'connected', 'disconnected', 'failed', 'closed'];
+const CLOSES = [[1000, ''], [1001, ''], [1006, ''], [1002, 'invalid peer uid'], [1008, 'slow consumer']];
+
+test('no history at all makes it throw, or lose a connection or a camera', () => {
+  for (let seed = 1; seed <= HISTORIES; seed += 1) {
+    const world = new World(seed);
+    for (let step = 0; step < EVENTS; step += 1) world.handle(world.anything());
+  }
+});
+
+test('a relay that keeps the rules is never told what it should not be told', () => {
+  const seen = { sessions: 0, descriptions: 0, candidates: 0 };
+  for (let seed = 1; seed <= HISTORIES; seed += 1) {
+    const world = new World(seed);
+    const relay = new Relay(world, seen);
+    world.onEffect = (effect) => relay.watch(effect);
+    for (let step = 0; step < EVENTS; step += 1) world.handle(relay.possible() ?? world.besidesTheRelay());
+  }
+  // A generator that never gets anywhere would prove nothing.
+  for (const [what, count] of Object.entries(seen)) assert.ok(count > HISTORIES / 10, `only ${count} ${what}`);
+});
+
+/** A session, the things it has opened, and chance. */
+class World {
+  session = new Session(() => this.random());
+  now = 0;
+  call = 0;
+  /** @type {Set<number>} */
+  openDevices = new Set();
+  openPeer = 0;
+  /** @type {string[]} */
+  history = [];
+  /** @type {(effect: Effect) => void} */
+  onEffect = () => {};
+  #seed;
+
+  /** @param {number} seed */
+  constructor(seed) {
+    this.#seed = seed;
+    this.handle({ type: 'start', id: 'me' });
+  }
+
+  /** @param {Event} event */
+  handle(event) {
+    this.history.push(JSON.stringify(event));
+    try {
+      if (event.type === 'tick') this.now = Math.max(this.now, Math.min(this.session.deadline, this.now + 5000));
+      for (const effect of this.session.handle(event, this.now)) {
+        this.#watch(effect);
+        this.onEffect(effect);
+      }
+      if (event.type === 'tick') assert.ok(this.session.deadline > this.now, 'what was due is done');
+      this.#inspect();
+    } catch (error) {
+      throw new Error(`${error}\nafter ${this.history.join('\n      ')}`, { cause: error });
+    }
+  }
+
+  random() {
+    // mulberry32: small, seeded, good enough to wander about.
+    this.#seed = (this.#seed + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(this.#seed ^ (this.#seed >>> 15), 1 | this.#seed);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  }
+
+  /** @template T @param {readonly T[]} choices @returns {T} */
+  pick(choices) {
+    return /** @type {T} */ (choices[Math.floor(this.random() * choices.length)]);
+  }
+
+  /** @returns {Event} */
+  anything() {
+    const [code, reason] = /** @type {[number, string]} */ (this.pick(CLOSES));
+    return this.pick([
+      () => this.besidesTheRelay(),
+      () => this.besidesTheRelay(),
+      () => /** @type {Event} */ ({ type: 'relay-opened' }),
+      () => /** @type {Event} */ ({ type: 'relay-line', line: this.pick(LINES) }),
+      () => /** @type {Event} */ ({ type: 'relay-line', line: this.pick(LINES) }),
+      () => /** @type {Event} */ ({ type: 'relay-closed', code, reason }),
+    ])();
+  }
+
+  /** Of the person, the clock, the connection (also of a call that is over) and the devices. @returns {Event} */
+  besidesTheRelay() {
+    const call = this.random() < 0.9 ? this.call : this.call - 1;
+    return this.pick(/** @type {Event[]} */ ([
+      { type: 'call', peer: this.pick(['cam', 'bob', 'me', 'no body']), send: this.random() < 0.5 },
+      { type: 'call', peer: 'cam', send: false },
+      { type: 'hang-up' },
+      { type: 'change-id', id: this.pick(IDS) },
+      { type: 'agree-to-send', agreed: this.random() < 0.5 },
+      { type: 'retry' },
+      { type: 'tick' },
+      { type: 'tick' },
+      { type: 'local-description', call, description: { type: 'offer', sdp: 'mine' } },
+      { type: 'local-description', call, description: { type: 'offer', sdp: 'mine' } },
+      { type: 'local-description', call, description: { type: 'answer', sdp: 'mine' } },
+      { type: 'local-candidate', call, candidate: { candidate: 'mine', sdpMLineIndex: 0 } },
+      { type: 'local-candidate', call, candidate: null },
+      { type: 'connection', call, state: this.pick(STATES) },
+      { type: 'partner-closed', call },
+      { type: 'negotiation-failed', call },
+      { type: 'devices', call, opened: this.random() < 0.5 },
+    ]));
+  }
+
+  /** @param {Effect} effect */
+  #watch(effect) {
+    switch (effect.type) {
+      case 'open-peer':
+        assert.equal(this.openPeer, 0, 'one connection at a time');
+        assert.equal(effect.call, this.call + 1, 'calls are numbered in order');
+        this.openPeer = this.call = effect.call;
+        break;
+      case 'close-peer':
+        assert.equal(effect.call, this.openPeer, 'what is closed was open');
+        assert.equal(this.openDevices.size, 0, 'the camera is closed with the call, before its connection');
+        this.openPeer = 0;
+        break;
+      case 'open-devices': this.openDevices.add(effect.call); break;
+      case 'close-devices': this.openDevices.delete(effect.call); break;
+      case 'make-offer': case 'make-answer': case 'accept-answer': case 'add-candidate':
+        assert.equal(effect.call, this.openPeer, `${effect.type} for the open connection`);
+    }
+  }
+
+  #inspect() {
+    const { snapshot, deadline } = this.session;
+    assert.equal(snapshot.call?.number ?? 0, this.openPeer, 'a call and a connection go together');
+    if (snapshot.link === 'session') assert.ok(snapshot.call !== null, 'no session without a call');
+    if (snapshot.call?.sending === 'off') assert.equal(this.openDevices.size, 0, 'nothing is open that is not sent');
+    assert.ok(snapshot.ended === null || snapshot.call === null, 'a call that is, has not ended');
+    const rests = ['registered', 'refused', 'session'].includes(snapshot.link)
+      && (snapshot.call === null || snapshot.call.phase === 'connected');
+    assert.ok(rests || deadline < Infinity, `${snapshot.link} and ${snapshot.call?.phase} do not last for ever`);
+    for (const text of [stateOf(snapshot), describe(snapshot), describeSending(snapshot)]) {
+      assert.equal(typeof text, 'string');
+      assert.ok(!/undefined|null|\[object/.test(text), text);
+    }
+  }
+}
+
+/** How one connection looks from the relay's side: what it may say, and what it must not hear. */
+class Relay {
+  /** @type {'none' | 'opening' | 'new' | 'greeting' | 'lobby' | 'session' | 'closing'} */
+  #at = 'none';
+  #isAsked = false;
+  #hasDescription = false;
+  #ends = 0;
+  #world;
+  #seen;
+
+  /**
+   * @param {World} world
+   * @param {{ sessions: number, descriptions: number, candidates: number }} seen
+   */
+  constructor(world, seen) {
+    this.#world = world;
+    this.#seen = seen;
+    this.#at = 'opening';
+  }
+
+  /** What the relay might do next; null to leave the word to others. @returns {Event | null} */
+  possible() {
+    const world = this.#world;
+    if (this.#at === 'none' || world.random() < 0.5) return null;
+    if (this.#at === 'closing' || world.random() < 0.05) return this.#close();
+    switch (this.#at) {
+      case 'opening':
+        this.#at = 'new';
+        return { type: 'relay-opened' };
+      case 'greeting':
+        if (world.random() < 0.1) return this.#close();
+        this.#at = 'lobby';
+        return { type: 'relay-line', line: 'HELLO' };
+      case 'lobby': return this.#lobbyLine();
+      case 'session': return { type: 'relay-line', line: world.pick(LINES) };
+      default: return null;
+    }
+  }
+
+  /** @param {Effect} effect */
+  watch(effect) {
+    if (effect.type === 'connect') {
+      this.#at = 'opening';
+      this.#isAsked = false;
+    } else if (effect.type === 'disconnect') {
+      assert.notEqual(this.#at, 'none', 'only what is connected is disconnected');
+      this.#at = 'closing';
+    } else if (effect.type === 'send') {
+      this.#hear(effect.line);
+    }
+  }
+
+  /** @param {string} line */
+  #hear(line) {
+    switch (this.#at) {
+      case 'new':
+        assert.equal(line, `HELLO ${this.#world.session.snapshot.id}`);
+        this.#at = 'greeting';
+        break;
+      case 'lobby':
+        assert.match(line, /^SESSION (cam|bob|me)$/);
+        assert.ok(!this.#isAsked, 'one SESSION at a time');
+        this.#isAsked = true;
+        break;
+      case 'session': this.#hearForPartner(line); break;
+      default: assert.fail(`"${line}" while ${this.#at}`);
+    }
+  }
+
+  /** @param {string} line */
+  #hearForPartner(line) {
+    const signal = parseSignal(line);
+    assert.ok(signal !== null && signal.type !== 'offer-request', `nobody understands ${line}`);
+    if (signal.type === 'description') {
+      this.#hasDescription = true;
+      this.#seen.descriptions += 1;
+    } else {
+      assert.ok(this.#hasDescription, 'a candidate comes after its description');
+      if (signal.candidate.candidate === '') this.#ends += 1;
+      assert.ok(this.#ends <= 1, 'the end of candidates is said once');
+      this.#seen.candidates += 1;
+    }
+  }
+
+  /** @returns {Event} */
+  #lobbyLine() {
+    const line = this.#world.pick([...SIGNALS, ...NOISE, 'SESSION_FROM cam', 'SESSION_FROM bob',
+      ...(this.#isAsked ? ['SESSION_OK', 'SESSION_OK', 'SESSION_OK', 'SESSION_OK', "ERROR peer 'cam' not found"] : [])]);
+    if (line.startsWith('ERROR')) this.#isAsked = false;
+    if (line.startsWith('SESSION_') || SIGNALS.includes(line)) {
+      this.#at = 'session';
+      this.#hasDescription = false;
+      this.#ends = 0;
+      this.#seen.sessions += 1;
+    }
+    return { type: 'relay-line', line };
+  }
+
+  /** @returns {Event} */
+  #close() {
+    const wasGreeting = this.#at === 'greeting';
+    this.#at = 'none';
+    const [code, reason] = /** @type {[number, string]} */ (this.#world.pick(CLOSES.filter(([, text]) => wasGreeting || text !== 'invalid peer uid')));
+    return { type: 'relay-closed', code, reason };
+  }
+}
