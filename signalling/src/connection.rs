@@ -15,7 +15,7 @@ use futures_util::{FutureExt, SinkExt, StreamExt, select_biased};
 use protocol::limits::{MAX_MESSAGE_BYTES, MISSED_PINGS};
 use tracing::debug;
 
-use crate::config::{CLOSE_DEADLINE, Config, SOCKET_BUFFER_BYTES};
+use crate::config::{CLOSE_DEADLINE, Config, OUTBOX_BYTES, SOCKET_BUFFER_BYTES};
 use crate::frame::{Bytes, CloseReason, Frame};
 use crate::http::Opened;
 use crate::hub::Hub;
@@ -124,8 +124,8 @@ impl Connection<'_> {
         let mut ping_due = pin!(task::sleep(self.config.ping_interval).fuse());
         loop {
             let outgoing = select_biased! {
-                outgoing = self.outbox.next().fuse() => Some(outgoing),
                 () = ping_due => None,
+                outgoing = self.outbox.next().fuse() => Some(outgoing),
             };
             let sent = match outgoing {
                 Some(Outgoing::Frame(frame)) => self.within_limit(self.send(sender, frame)).await,
@@ -210,12 +210,14 @@ impl Connection<'_> {
     }
 }
 
-/// Every bound is named; compression is not offered, since it costs 40 KiB a peer.
+/// Every bound is named. Whatever fits into an outbox also fits into the write buffer, which never
+/// holds more than one message and some control frames. Compression is not offered, since it costs
+/// 40 KiB a peer.
 fn socket_config() -> WebSocketConfig {
     WebSocketConfig::default()
         .read_buffer_size(SOCKET_BUFFER_BYTES)
         .write_buffer_size(SOCKET_BUFFER_BYTES)
-        .max_write_buffer_size(2 * MAX_MESSAGE_BYTES)
+        .max_write_buffer_size(2 * OUTBOX_BYTES)
         .max_message_size(Some(MAX_MESSAGE_BYTES))
         .max_frame_size(Some(MAX_MESSAGE_BYTES))
         .accept_unmasked_frames(false)

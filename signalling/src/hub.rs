@@ -7,8 +7,6 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use tracing::info;
-
 use crate::frame::{CloseReason, Frame};
 use crate::outbox::Outbox;
 use crate::relay::{ConnectionId, Effect, Event, Relay};
@@ -97,18 +95,17 @@ impl State {
     /// is dropped at once, which others are told at once.
     fn handle(&mut self, event: Event) {
         let now = now();
-        let mut events = vec![event];
-        while let Some(event) = events.pop() {
+        let mut full = Vec::new();
+        let mut next = Some(event);
+        while let Some(event) = next {
             self.relay.handle(event, now, &mut self.effects);
             for effect in self.effects.drain(..) {
-                if let Some(connection) = carry_out(effect, &self.outboxes) {
-                    info!(?connection, "dropped, since too much waits for it");
-                    events.push(Event::Condemned {
-                        connection,
-                        reason: CloseReason::SlowConsumer,
-                    });
-                }
+                full.extend(carry_out(effect, &self.outboxes));
             }
+            next = full.pop().map(|connection| Event::Condemned {
+                connection,
+                reason: CloseReason::SlowConsumer,
+            });
         }
     }
 }

@@ -8,7 +8,7 @@ use std::collections::{HashMap, VecDeque};
 use std::mem;
 use std::time::{Duration, Instant};
 
-use protocol::{ClientMessage, Malformed, PeerId, Refusal, RoomId, ServerMessage};
+use protocol::{ClientMessage, Malformed, PeerId, Refusal, RoomId, ServerMessage, Verb};
 use tracing::{debug, info};
 
 use crate::frame::{CloseReason, Frame};
@@ -136,7 +136,12 @@ impl Relay {
                     self.release(connection, before, effects);
                 }
             }
-            Event::Condemned { connection, reason } => self.close(connection, reason, effects),
+            Event::Condemned { connection, reason } => {
+                if let Some(peer) = self.peer(connection) {
+                    info!(peer = ?peer.id, ?reason, "sent away");
+                }
+                self.close(connection, reason, effects);
+            }
             Event::Tick => self.tick(now, effects),
             Event::Stopped => self.stop(effects),
         }
@@ -240,7 +245,7 @@ impl Relay {
             Ok(ClientMessage::Session(callee)) => self.start_session(from, callee, effects),
             Ok(ClientMessage::Room(room)) => self.join_room(from, room, effects),
             Ok(ClientMessage::RoomPeerMsg { .. } | ClientMessage::RoomPeerList)
-            | Err(Malformed::MissingArgument(protocol::Verb::RoomPeerMsg)) => {
+            | Err(Malformed::MissingArgument(Verb::RoomPeerMsg)) => {
                 refuse(from, &Refusal::NotInRoom, effects);
             }
             Err(Malformed::MissingArgument(verb)) => {
@@ -314,7 +319,7 @@ impl Relay {
                 let others = ServerMessage::RoomPeerList(self.ids(members, from));
                 tell(from, &others, effects);
             }
-            Err(Malformed::MissingArgument(verb @ protocol::Verb::RoomPeerMsg)) => {
+            Err(Malformed::MissingArgument(verb @ Verb::RoomPeerMsg)) => {
                 refuse(from, &Refusal::MissingArgument(verb), effects);
             }
             Ok(ClientMessage::Hello(_) | ClientMessage::Session(_) | ClientMessage::Room(_))

@@ -1,7 +1,7 @@
 //! The program as a script sees it: lines, logs, exit codes.
 
-use std::net::{SocketAddr, TcpListener};
-use std::process::{Output, Stdio};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::{Command, Output, Stdio};
 
 use rustix::process::Signal;
 
@@ -94,7 +94,7 @@ fn nobody_has_to_read_what_it_prints() {
     drop(child.stderr.take());
     let connected = (0..10_000).any(|_| {
         std::thread::yield_now();
-        std::net::TcpStream::connect(address).is_ok()
+        TcpStream::connect(address).is_ok()
     });
     let still_runs = child.try_wait().expect("a child").is_none();
     let mut peer = connected.then(|| Peer::open_at(address, "/"));
@@ -143,4 +143,28 @@ fn logs_tell_of_peers_but_not_of_what_they_say_nor_where_they_are() {
     for port in ports {
         assert!(!log.contains(&format!(":{port}")), "{port} in {log}");
     }
+}
+
+#[test]
+fn running_out_of_descriptors_does_not_end_it() {
+    let mut limited = Command::new("sh");
+    limited.args(["-c", "ulimit -n 40 && exec \"$0\" --listen 127.0.0.1:0"]);
+    limited.arg(env!("CARGO_BIN_EXE_signalling"));
+    let relay = start(&mut limited);
+    let mut first = Peer::registered(&relay, "first");
+    // The system accepts for the relay, which has nowhere to put them.
+    let crowd: Vec<_> = (0..60)
+        .map(|_| TcpStream::connect(relay.address).expect("the system accepts"))
+        .collect();
+    first.expect_silence();
+    drop(crowd);
+    Peer::registered(&relay, "late");
+    relay.signal(Signal::TERM);
+    let remains = relay.remains();
+    assert_eq!(remains.status.code(), Some(0));
+    assert!(
+        remains.stderr.contains("cannot accept"),
+        "{}",
+        remains.stderr
+    );
 }

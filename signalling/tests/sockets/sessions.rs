@@ -128,3 +128,13 @@ fn what_comes_right_behind_the_handshake_is_not_lost() {
     );
     assert!(!head.contains("sec-websocket-extensions"), "{head}");
 }
+
+#[test]
+fn the_longest_answers_arrive_whole() {
+    let relay = relay("");
+    let mut peer = Peer::registered(&relay, "a");
+    // Each of these is escaped with four characters.
+    peer.say(&format!("SESSION {}", "\u{1}".repeat(200_000)));
+    let escaped = "\\x01".repeat(200_000);
+    peer.expect(&format!("ERROR peer '{escaped}' not found"));
+}
