@@ -13,7 +13,7 @@ use crate::signaller::relay_address;
 ///
 /// Without --peer-id it waits to be called, again and again, until it is stopped.
 #[derive(Debug, Parser)]
-#[command(version, after_help = EXAMPLES)]
+#[command(version, after_help = EXAMPLES, args_override_self = true)]
 pub struct Args {
     /// Call this peer
     #[arg(long, value_name = "ID")]

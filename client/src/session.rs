@@ -206,10 +206,9 @@ impl Session {
                 self.unsent_description = Some(description);
                 self.flush(effects);
             }
-            Event::RemoteDescriptionSet => {
+            Event::RemoteDescriptionSet if self.stage == Stage::Connecting => {
                 self.remote_is_set = true;
                 effects.extend(self.early.drain(..).map(Effect::AddCandidate));
-                self.enter(Stage::Connecting, now);
             }
             Event::LocalCandidate(candidate) => {
                 self.unsent_candidates.push(candidate);
@@ -219,7 +218,8 @@ impl Session {
                 self.enter(Stage::Up, now);
                 effects.push(Effect::StartMedia);
             }
-            Event::Connected => {}
+            // Of a connection that is up already, or that nobody waits for.
+            Event::RemoteDescriptionSet | Event::Connected => {}
             Event::PeerFailed(failure) => self.fail(Party::Network, failure, effects),
             Event::Tick { quiet } => self.tick(now, quiet, effects),
             Event::Stop(reason) => self.end(Party::Us, Ok(reason.to_owned()), effects),

@@ -1,0 +1,85 @@
+// A program that a test starts, listens to, and stops: by its pid, never by its name.
+
+import { spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import { readFileSync, readdirSync } from 'node:fs';
+import { until } from './until.js';
+
+/** Everything still running, to be stopped whatever happens to the test. */
+const running = new Set();
+
+process.on('exit', () => {
+  for (const program of running) program.child.kill('SIGKILL');
+});
+
+export class Program {
+  /**
+   * @param {string} file
+   * @param {string[]} args
+   * @param {{ env?: Record<string, string>, name?: string, stdio?: import('node:child_process').StdioOptions }} [options]
+   */
+  constructor(file, args, { env = {}, name = file, stdio = ['ignore', 'pipe', 'pipe'] } = {}) {
+    this.name = name;
+    /** @type {string[]} */
+    this.lines = [];
+    /** @type {string[]} */
+    this.errors = [];
+    this.child = spawn(file, args, { env: { ...process.env, ...env }, stdio });
+    running.add(this);
+    /** @type {Promise<{ code: number | null, signal: string | null }>} */
+    this.exit = new Promise((resolve) => {
+      this.child.on('error', (error) => {
+        this.errors.push(String(error));
+        this.ended = { code: null, signal: null };
+        resolve(this.ended);
+      });
+      this.child.on('close', (code, signal) => {
+        running.delete(this);
+        this.ended = { code, signal };
+        resolve(this.ended);
+      });
+    });
+    for (const [stream, lines] of [[this.child.stdout, this.lines], [this.child.stderr, this.errors]]) {
+      if (stream) createInterface({ input: stream }).on('line', (line) => this.heard(line, lines));
+    }
+  }
+
+  /** @param {string} line @param {string[]} lines */
+  heard(line, lines) {
+    lines.push(line);
+  }
+
+  /** The first line of the output that fits, waited for. */
+  async line(pattern, limitMs) {
+    return until(`${this.name} prints ${pattern}`, () => {
+      const found = this.lines.map((line) => line.match(pattern)).find(Boolean);
+      if (!found && this.ended) throw new Error(`${this.name} ended: ${this.errors.join('\n')}`);
+      return found;
+    }, limitMs);
+  }
+
+  /** Sends a signal and waits for the end. */
+  async stop(signal = 'SIGINT', limitMs = 10_000) {
+    if (!this.ended) this.child.kill(signal);
+    await until(`${this.name} ends after ${signal}`, () => this.ended, limitMs).catch((error) => {
+      this.child.kill('SIGKILL');
+      throw error;
+    });
+    return this.exit;
+  }
+
+  get pid() {
+    return this.child.pid;
+  }
+
+  /** What the process holds at this moment. */
+  resources() {
+    const status = readFileSync(`/proc/${this.pid}/status`, 'utf8');
+    const number = (key) => Number(status.match(new RegExp(`^${key}:\\s+(\\d+)`, 'm'))?.[1]);
+    return {
+      threads: number('Threads'),
+      descriptors: readdirSync(`/proc/${this.pid}/fd`).length,
+      memoryKb: number('VmRSS'),
+    };
+  }
+}
