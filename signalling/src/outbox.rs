@@ -164,3 +164,71 @@ fn remember(slot: &mut Option<Waker>, cx: &Context<'_>) {
         None => *slot = Some(cx.waker().clone()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    fn frame(bytes: usize) -> Frame {
+        Frame::Binary(vec![0; bytes].into())
+    }
+
+    #[test]
+    fn the_close_comes_behind_all_that_was_sent_before_and_nothing_behind_it() {
+        let outbox = Outbox::default();
+        outbox.push(frame(1)).expect("room");
+        outbox.close(CloseReason::PartnerLeft);
+        outbox.push(frame(2)).expect("dropped without a word");
+        outbox.close(CloseReason::Stopping);
+        for last_of_all in [false, true, true] {
+            match outbox.next().now_or_never() {
+                Some(Outgoing::Frame(frame)) => assert_eq!((frame.len(), last_of_all), (1, false)),
+                Some(Outgoing::Close(reason)) => {
+                    assert_eq!((reason, last_of_all), (CloseReason::PartnerLeft, true));
+                }
+                None => panic!("there is more to send"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_slow_consumer_need_not_read_what_it_did_not_read_before() {
+        let outbox = Outbox::default();
+        outbox.push(frame(1)).expect("room");
+        assert!(outbox.cut().now_or_never().is_none());
+        outbox.close(CloseReason::SlowConsumer);
+        assert!(outbox.cut().now_or_never().is_some());
+        assert!(outbox.try_frame().is_none());
+    }
+
+    #[test]
+    fn messages_are_bounded_by_their_bytes_and_by_their_number() {
+        for bytes in [0, 1000, 100_000] {
+            let outbox = Outbox::default();
+            let count = (0..)
+                .take_while(|_| outbox.push(frame(bytes)).is_ok())
+                .count();
+            assert_eq!(count, OUTBOX_BYTES / (bytes + MESSAGE_OVERHEAD_BYTES));
+            // Room for one is room for another.
+            assert!(outbox.try_frame().is_some());
+            outbox.push(frame(bytes)).expect("room");
+            outbox.push(frame(bytes)).expect_err("no room");
+        }
+    }
+
+    #[test]
+    fn the_partner_waits_while_much_is_there_and_no_longer() {
+        let outbox = Outbox::default();
+        outbox.push(frame(SESSION_BACKLOG_BYTES)).expect("room");
+        assert!(outbox.relieved().now_or_never().is_none());
+        outbox.push(frame(1)).expect("room");
+        outbox.try_frame().expect("the large one");
+        assert!(outbox.relieved().now_or_never().is_some());
+        outbox.push(frame(SESSION_BACKLOG_BYTES)).expect("room");
+        assert!(outbox.is_congested());
+        outbox.close(CloseReason::PartnerLeft);
+        assert!(outbox.relieved().now_or_never().is_some());
+    }
+}

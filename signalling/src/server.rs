@@ -26,7 +26,8 @@ const ACCEPT_PAUSE: (Duration, Duration) = (Duration::from_millis(10), Duration:
 /// How precisely deadlines of the relay are kept: a tenth of the shortest, but at least this.
 const SHORTEST_TICK: Duration = Duration::from_millis(10);
 
-/// A relay that listens.
+/// A relay that listens. All of it runs on the thread that serves, which has to be under
+/// `async_std::task::block_on`.
 pub struct Server {
     listener: TcpListener,
     address: SocketAddr,

@@ -1,19 +1,11 @@
 //! How the relay stops.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::process::Signal;
 
 use crate::peer::Peer;
-use crate::running::{Running, relay};
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the patience of the relay is measured"
-)]
-fn now() -> Instant {
-    Instant::now()
-}
+use crate::running::{Running, now, relay};
 
 fn stop_with_peers(relay: Running, signal: Signal) {
     let mut greeting = Peer::open(&relay);

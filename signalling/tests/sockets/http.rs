@@ -9,6 +9,8 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
     data: blob:; media-src 'self' blob: mediastream:; connect-src 'self' ws: wss:; base-uri \
     'none'; form-action 'none'; frame-ancestors 'none'";
 
+const HTML: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../html");
+
 struct Answer {
     status: u16,
     head: String,
@@ -66,8 +68,7 @@ fn health_is_ok() {
 #[test]
 fn the_page_comes_with_a_strict_policy() {
     let relay = relay("");
-    let index = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/../html/index.html"))
-        .expect("the page is there");
+    let index = std::fs::read(format!("{HTML}/index.html")).expect("the page is there");
     for path in ["/", "/index.html", "/?query"] {
         let answer = request(&relay, "GET", path, "");
         assert_eq!(answer.status, 200, "{path}");
@@ -85,26 +86,28 @@ fn the_page_comes_with_a_strict_policy() {
 }
 
 #[test]
-fn every_file_the_page_names_is_served() {
+fn every_file_of_the_page_is_served_as_what_it_is() {
     let relay = relay("");
-    let page = request(&relay, "GET", "/", "").body;
-    let page = String::from_utf8(page).expect("the page is text");
-    let mut named = 0;
-    for (attribute, _) in page
-        .match_indices("src=\"")
-        .chain(page.match_indices("href=\""))
-    {
-        let value = &page[attribute..].split('"').nth(1).expect("a quoted value");
-        let path = value.trim_start_matches("./").trim_start_matches('/');
-        if path.starts_with('#') || path.contains(':') {
-            continue;
-        }
-        named += 1;
-        let answer = request(&relay, "GET", &format!("/{path}"), "");
-        assert_eq!(answer.status, 200, "{path}");
+    let mut served = 0;
+    for entry in std::fs::read_dir(HTML).expect("the page is there") {
+        let path = entry.expect("an entry").path();
+        let media_type = match path.extension().and_then(|extension| extension.to_str()) {
+            Some("html") => "text/html; charset=utf-8",
+            Some("js") => "text/javascript; charset=utf-8",
+            Some("css") => "text/css; charset=utf-8",
+            Some("svg") => "image/svg+xml",
+            _ => continue,
+        };
+        let name = path.file_name().expect("a name").to_string_lossy();
+        let answer = request(&relay, "GET", &format!("/{name}"), "");
+        assert_eq!(answer.status, 200, "{name}");
+        assert_eq!(answer.body, std::fs::read(&path).expect("a file"), "{name}");
+        answer.expect_header("content-type", media_type);
         answer.expect_header("content-security-policy", POLICY);
+        served += 1;
     }
-    assert!(named >= 2, "a page has a script and a style");
+    assert!(served >= 3, "a page has a script and a style");
+    assert_eq!(request(&relay, "GET", "/package.json", "").status, 404);
 }
 
 #[test]

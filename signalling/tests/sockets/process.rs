@@ -6,7 +6,7 @@ use std::process::{Command, Output, Stdio};
 use rustix::process::Signal;
 
 use crate::peer::Peer;
-use crate::running::{command, relay, start};
+use crate::running::{command, eventually, relay, start};
 
 fn run(options: &str) -> Output {
     command(options)
@@ -92,10 +92,7 @@ fn nobody_has_to_read_what_it_prints() {
     // Closed before anything is printed, or just after: neither is a failure.
     drop(child.stdout.take());
     drop(child.stderr.take());
-    let connected = (0..10_000).any(|_| {
-        std::thread::yield_now();
-        TcpStream::connect(address).is_ok()
-    });
+    let connected = eventually(|| TcpStream::connect(address).ok()).is_some();
     let still_runs = child.try_wait().expect("a child").is_none();
     let mut peer = connected.then(|| Peer::open_at(address, "/"));
     if let Some(peer) = &mut peer {

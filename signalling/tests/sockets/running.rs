@@ -4,8 +4,8 @@ use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
-use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -16,8 +16,8 @@ pub(crate) struct Running {
     child: Child,
     pub(crate) ready_line: String,
     pub(crate) address: SocketAddr,
-    rest_of_stdout: Option<JoinHandle<String>>,
-    stderr: Option<JoinHandle<String>>,
+    rest_of_stdout: Receiver<String>,
+    stderr: Receiver<String>,
 }
 
 /// What a relay left behind.
@@ -48,23 +48,25 @@ pub(crate) fn start(command: &mut Command) -> Running {
         .stderr(Stdio::piped())
         .spawn()
         .expect("the binary starts");
+    let (ready_line, is_ready) = channel();
+    let (all_stdout, rest_of_stdout) = channel();
     let mut stdout = BufReader::new(child.stdout.take().expect("a pipe"));
-    let mut stderr = child.stderr.take().expect("a pipe");
-    let stderr = thread::spawn(move || {
-        let mut text = String::new();
-        stderr.read_to_string(&mut text).expect("logs are text");
-        text
-    });
-    let (ready, is_ready) = channel();
-    let rest_of_stdout = thread::spawn(move || {
-        let mut line = String::new();
+    thread::spawn(move || {
+        let (mut line, mut rest) = (String::new(), String::new());
         stdout.read_line(&mut line).expect("a line of text");
-        ready.send(line).expect("the test waits for it");
-        let mut rest = String::new();
+        // A test that has ended no longer listens.
+        let _ = ready_line.send(line);
         stdout.read_to_string(&mut rest).expect("text");
-        rest
+        let _ = all_stdout.send(rest);
     });
-    let ready_line = is_ready.recv_timeout(PATIENCE).expect("a ready line");
+    let (all_stderr, stderr) = channel();
+    let mut log = child.stderr.take().expect("a pipe");
+    thread::spawn(move || {
+        let mut text = String::new();
+        log.read_to_string(&mut text).expect("logs are text");
+        let _ = all_stderr.send(text);
+    });
+    let ready_line: String = is_ready.recv_timeout(PATIENCE).expect("a ready line");
     let address = ready_line
         .split_once("page http://")
         .and_then(|(_, rest)| rest.split_once('/'))
@@ -76,8 +78,8 @@ pub(crate) fn start(command: &mut Command) -> Running {
         child,
         ready_line,
         address,
-        rest_of_stdout: Some(rest_of_stdout),
-        stderr: Some(stderr),
+        rest_of_stdout,
+        stderr,
     }
 }
 
@@ -88,8 +90,10 @@ impl Running {
 
     /// Waits for the end of the process, which something else has to bring about.
     pub(crate) fn remains(mut self) -> Remains {
-        let stdout = joined(self.rest_of_stdout.take());
-        let stderr = joined(self.stderr.take());
+        // The pipes end with the process.
+        let ended = "the relay ends in time";
+        let stdout = self.rest_of_stdout.recv_timeout(PATIENCE).expect(ended);
+        let stderr = self.stderr.recv_timeout(PATIENCE).expect(ended);
         Remains {
             status: self.child.wait().expect("the relay was ours"),
             stdout,
@@ -117,18 +121,21 @@ impl Drop for Running {
     }
 }
 
-/// What the thread read; the pipe ends with the process, for which the wait is bounded.
-fn joined(reader: Option<JoinHandle<String>>) -> String {
-    let reader = reader.expect("asked for once");
-    let (done, is_done): (_, Receiver<()>) = channel();
-    let waiter = thread::spawn(move || {
-        let text = reader.join().expect("the pipe holds text");
-        drop(done);
-        text
-    });
-    assert!(
-        is_done.recv_timeout(PATIENCE) == Err(std::sync::mpsc::RecvTimeoutError::Disconnected),
-        "the relay does not end"
-    );
-    waiter.join().expect("the pipe holds text")
+/// Tries again and again, but not for ever.
+pub(crate) fn eventually<T>(mut attempt: impl FnMut() -> Option<T>) -> Option<T> {
+    let deadline = now() + PATIENCE;
+    loop {
+        match attempt() {
+            None if now() < deadline => thread::yield_now(),
+            outcome => return outcome,
+        }
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the patience of the relay is measured"
+)]
+pub(crate) fn now() -> Instant {
+    Instant::now()
 }
