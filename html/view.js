@@ -30,7 +30,9 @@ export class View {
   #peer = find('peer', HTMLInputElement);
   #send = find('send', HTMLInputElement);
   #sending = find('sending', HTMLElement);
+  #callButton = find('call', HTMLButtonElement);
   #controls = find('controls', HTMLElement);
+  #hangUp = find('hang-up', HTMLButtonElement);
   #hear = find('hear', HTMLButtonElement);
   #shownId = '';
   #frameCallback = 0;
@@ -39,7 +41,7 @@ export class View {
   constructor(wishes) {
     onSubmit('call-form', () => wishes.call(this.#peer.value.trim()));
     onSubmit('id-form', () => wishes.changeId(this.#id.value.trim()));
-    onClick('hang-up', () => wishes.hangUp());
+    this.#hangUp.onclick = () => wishes.hangUp();
     onClick('other-id', () => wishes.otherId());
     onClick('hear', () => this.#unmute());
     onClick('fullscreen', () => void this.#toggleFullscreen());
@@ -66,8 +68,8 @@ export class View {
     this.#showIdButtons();
     const isSending = call !== null && (call.sending === 'opening' || call.sending === 'on');
     this.#send.checked = agreedToSend || isSending;
-    this.#callForm.hidden = call !== null;
-    this.#controls.hidden = call === null;
+    this.#swapControls(call !== null);
+    document.title = call === null ? 'Aldis' : `${call.peer ?? 'Call'} – Aldis`;
   }
 
   /** Puts an id into the field of whom to call. @param {string} peer */
@@ -149,6 +151,16 @@ export class View {
     } catch (error) {
       debug(error);
     }
+  }
+
+  /** The focus moves on with what it was on, so that the keyboard is never left nowhere. @param {boolean} inCall */
+  #swapControls(inCall) {
+    const [leaving, entering, next] = inCall
+      ? [this.#callForm, this.#controls, this.#hangUp] : [this.#controls, this.#callForm, this.#callButton];
+    const hadFocus = leaving.contains(document.activeElement);
+    leaving.hidden = true;
+    entering.hidden = false;
+    if (hadFocus) next.focus();
   }
 
   #showIdButtons() {
