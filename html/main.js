@@ -72,10 +72,13 @@ function dispatch(event) {
   waiting.push(event);
   if (isBusy) return;
   isBusy = true;
-  for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
-    for (const effect of session.handle(next, performance.now())) perform(effect);
+  try {
+    for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
+      for (const effect of session.handle(next, performance.now())) perform(effect);
+    }
+  } finally {
+    isBusy = false;
   }
-  isBusy = false;
   clearTimeout(timer);
   if (session.deadline < Infinity) {
     timer = setTimeout(() => dispatch({ type: 'tick' }), session.deadline - performance.now());

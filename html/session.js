@@ -260,13 +260,12 @@ export class Session {
       this.#link.reconnect(this.#now);
       return;
     }
-    // Both called at once, and the other was first: what was agreed for that peer holds.
-    // Or the partner of a call whose session was lost begins anew.
-    const send = samePeer ? call.send && call.sending !== 'off' : this.#agreedToSend;
+    // Nobody was called, or both called at once and the other was first, or the partner of a call
+    // whose session was lost begins anew. The name is a label, no proof: to send on the strength of
+    // it, what was agreed for one call to that peer is not enough.
     if (call !== null) this.#finish('replaced');
     this.#link.onSession();
-    this.#dialledAt = null;
-    const callee = this.#begin(peer, 'callee', send);
+    const callee = this.#begin(peer, 'callee', this.#agreedToSend);
     this.#enter(callee, 'negotiating');
     this.#open(callee);
   }
@@ -280,6 +279,7 @@ export class Session {
   #begin(peer, role, send) {
     this.#calls += 1;
     this.#ended = null;
+    this.#dialledAt = null;
     const number = this.#calls;
     const negotiation = new Negotiation(number, role, send, (effect) => this.#do(effect));
     /** @type {Call} */

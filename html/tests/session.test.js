@@ -249,6 +249,7 @@ test('devices that were refused leave a viewer', () => check(`${REGISTERED}
 // ---- Both at once ----
 
 test('both call each other and the other one was first', () => check(`${REGISTERED}
+    agree
     call bob send
       < SESSION bob
       open-peer 1
@@ -262,6 +263,19 @@ test('both call each other and the other one was first', () => check(`${REGISTER
       open-devices 2
     > offer:theirs
       make-answer 2 theirs send`));
+
+test('a name is a label: what was agreed for one call does not go to whoever bears it', () => check(`${REGISTERED}
+    call bob send
+      < SESSION bob
+      open-peer 1
+      open-devices 1
+      make-offer 1 send
+    > SESSION_FROM bob
+      close-devices 1
+      close-peer 1
+      open-peer 2
+    > offer:theirs
+      make-answer 2 theirs`));
 
 test('both call each other and we were first', () => check(`${REGISTERED}
     call bob
