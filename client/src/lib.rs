@@ -4,6 +4,7 @@
 //! glue acts ([`signaller`], [`capture`], [`peer`], [`receive`], [`sdp`], [`plugins`]), and [`call`]
 //! is the only file that knows all of them.
 
+pub mod allocator;
 pub mod backoff;
 pub mod call;
 pub mod capture;

@@ -4,18 +4,23 @@ use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use client::allocator;
 use client::cli::Args;
 use client::failure::{Failure, FailureKind};
 use client::report::Report;
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
+    let allocator = allocator::settle();
     let config = Args::parse().into_config(|| fastrand::u32(..));
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr)
         .init();
+    if let Err(error) = allocator {
+        tracing::debug!("memory may grow from call to call: {error}");
+    }
 
     let json = config.json;
     let run = async {

@@ -100,6 +100,11 @@ export class Page {
     return this.until('the page presents frames', (state) => state.framesPresented > 2, limitMs);
   }
 
+  /** Ticks the box that lets callers see and hear this person. */
+  async agreeToSend() {
+    await this.page.locator('#send').check();
+  }
+
   /** What the receiver of a kind of media counts. */
   inbound(kind) {
     return this.page.evaluate(async (kind) => {

@@ -108,7 +108,7 @@ export class Screen extends Program {
     await until('the picture is on the screen', () => {
       if (this.player.ended) throw new Error(`ffplay ended: ${this.player.errors.join('\n')}`);
       const tree = spawnSync('xwininfo', ['-display', this.display, '-root', '-tree'], { encoding: 'utf8' });
-      return tree.stdout.includes(`${width}x${height}+0+0`) && tree.stdout.includes('children');
+      return tree.stdout.includes(`("ffplay" "ffplay")  ${width}x${height}+0+0`);
     });
   }
 

@@ -67,10 +67,16 @@ impl PeerConnection {
     ) -> Result<impl Future<Output = Result<Description, Failure>> + Send + 'static, Failure> {
         let offer = sdp::parse(offer)?;
         self.gate.expect(sdp::fingerprints(&offer));
+        let mut is_of_use = false;
         for (index, media) in (0u32..).zip(offer.medias()) {
             if let Some(line) = self.plan(media)? {
+                is_of_use |= line.direction != Direction::Inactive;
                 self.add_line(Some(index), &line).map_err(internal)?;
             }
+        }
+        if !is_of_use {
+            let sentence = "Neither side sends what the other would take; nothing is to be done.";
+            return Err(Failure::new(FailureKind::ConnectionFailed, sentence));
         }
         let webrtc = self.webrtc.clone();
         Ok(async move {

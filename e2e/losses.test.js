@@ -1,0 +1,87 @@
+// What dies without a word: the relay, the browser.
+
+import test from 'node:test';
+import assert from 'node:assert/strict';
+import { Stage } from './support/stage.js';
+import { Client } from './support/programs.js';
+
+test('a call goes on when the relay is killed, and both ends register again when it is back', async (t) => {
+  const stage = new Stage(t);
+  const relay = await stage.relay();
+  const client = await stage.client(relay, ['--our-id', 'cam']);
+  const browser = await stage.browser({ devices: true });
+  const page = await browser.open(relay, 'call=cam&send=camera&id=ann');
+  await page.sees();
+  await client.rates(1);
+
+  await relay.stop('SIGKILL');
+  await client.report('relay-lost');
+  const before = await page.state();
+  await page.until('the picture goes on without a relay', (state) => (
+    state.framesPresented > before.framesPresented + 30
+  ));
+  const rates = await client.rates(2);
+  assert.ok(rates.at(-1).received.fps > 5, 'the camera goes on without a relay');
+
+  const after = client.mark;
+  const again = await stage.relay(relay.port);
+  const began = performance.now();
+  await client.report('registered', { after });
+  t.diagnostic(`registered again after ${Math.round(performance.now() - began)} ms`);
+  assert.equal(client.reports.slice(after).some(({ event }) => event === 'ended'), false);
+  await page.until('the page is registered again', (state) => state.link === 'registered');
+
+  // The relay knows nothing of the call. Whoever calls now is turned away, and disturbs nobody.
+  const second = new Client(again, ['--video', 'test', '--audio', 'test', '--peer-id', 'cam']);
+  assert.equal((await second.exit).code, 12, second.errors.join('\n'));
+  await client.report('declined', { after });
+  await client.report('registered', { after: client.reports.findIndex(({ event }) => event === 'declined') });
+  await page.until('the picture goes on', (state) => state.framesPresented > before.framesPresented + 60);
+});
+
+test('a waiting client comes back by itself when the relay does', async (t) => {
+  const stage = new Stage(t);
+  const relay = await stage.relay();
+  const client = await stage.client(relay, ['--our-id', 'cam']);
+  await relay.stop('SIGKILL');
+  await client.report('relay-lost');
+  const after = client.mark;
+  const again = await stage.relay(relay.port);
+  await client.report('registered', { after });
+  const caller = await stage.client(again, ['--peer-id', 'cam']);
+  await caller.report('connected');
+});
+
+test('a browser that is killed is noticed at once and freed', async (t) => {
+  const stage = new Stage(t);
+  const relay = await stage.relay();
+  const client = await stage.client(relay, ['--our-id', 'cam']);
+  const idle = client.resources();
+  const browser = await stage.browser({ devices: true });
+  const page = await browser.open(relay, 'call=cam&send=camera');
+  await page.sees();
+  browser.signal('SIGKILL');
+  const ended = await client.report('ended', { limitMs: 8_000 });
+  assert.equal(ended.by, 'peer');
+  await client.report('registered', { after: client.reports.indexOf(ended) });
+  const freed = client.resources();
+  assert.ok(freed.threads <= idle.threads + 6, `${idle.threads} threads before, ${freed.threads} after`);
+  assert.ok(freed.descriptors <= idle.descriptors + 6, `${idle.descriptors} before, ${freed.descriptors} after`);
+});
+
+test('a browser that freezes, its sockets open, is noticed by its silence and freed', async (t) => {
+  const stage = new Stage(t);
+  const relay = await stage.relay();
+  const client = await stage.client(relay, ['--our-id', 'cam']);
+  const browser = await stage.browser();
+  const page = await browser.open(relay, 'call=cam');
+  await page.sees();
+  await client.rates(2);
+  const began = performance.now();
+  browser.signal('SIGSTOP');
+  const ended = await client.report('ended', { limitMs: 15_000 });
+  t.diagnostic(`noticed after ${((performance.now() - began) / 1000).toFixed(1)} s`);
+  assert.equal(ended.by, 'network');
+  assert.match(ended.reason, /counts as gone/);
+  await client.report('registered', { after: client.reports.indexOf(ended) });
+});

@@ -1,0 +1,43 @@
+// What a test has started is stopped when the test is over, last first, whatever became of it.
+
+import { Browser } from './browser.js';
+import { Client, Relay, Screen, Sound } from './programs.js';
+
+export class Stage {
+  /** @param {import('node:test').TestContext} test */
+  constructor(test) {
+    /** @type {{ stop: (signal?: string) => Promise<unknown> }[]} */
+    this.started = [];
+    test.after(async () => {
+      for (const part of this.started.reverse()) await part.stop().catch(() => {});
+    });
+  }
+
+  /** @template T @param {Promise<T>} part @returns {Promise<T>} */
+  async keep(part) {
+    const started = await part;
+    this.started.push(/** @type {any} */ (started));
+    return started;
+  }
+
+  relay(port) {
+    return this.keep(Relay.start(port));
+  }
+
+  /** A client that sends a test picture and a tone, unless `args` say otherwise. */
+  client(relay, args, env) {
+    return this.keep(Client.start(relay, ['--video', 'test', '--audio', 'test', ...args], env));
+  }
+
+  browser(options) {
+    return this.keep(Browser.start(options));
+  }
+
+  screen(width, height) {
+    return this.keep(Screen.start(width, height));
+  }
+
+  sound() {
+    return this.keep(Sound.start());
+  }
+}
