@@ -3,23 +3,7 @@
 import test from 'node:test';
 import assert from 'node:assert/strict';
 import { Stage } from './support/stage.js';
-import { Client } from './support/programs.js';
-
-const TEST_MEDIA = ['--video', 'test', '--audio', 'test'];
-
-/** Runs a client to its end. */
-async function failing(relay, args, env) {
-  const client = new Client(relay, [...TEST_MEDIA, ...args], env);
-  const { code } = await Promise.race([
-    client.exit,
-    new Promise((_, reject) => setTimeout(reject, 30_000, new Error('it does not end')).unref()),
-  ]);
-  const failed = client.reports.at(-1);
-  assert.equal(failed?.event, 'failed', client.errors.join('\n'));
-  assert.equal(failed.exit_code, code);
-  assert.ok(!client.errors.join('\n').includes('panicked'), client.errors.join('\n'));
-  return failed;
-}
+import { failing } from './support/failing.js';
 
 test('a peer that is not there is told apart from one that is busy', async (t) => {
   const stage = new Stage(t);

@@ -1,0 +1,94 @@
+// What a machine may lack: each is told in one sentence, with an exit code of its own.
+
+import test from 'node:test';
+import assert from 'node:assert/strict';
+import { mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Stage } from './support/stage.js';
+import { failing } from './support/failing.js';
+import { until } from './support/until.js';
+
+const NOWHERE = { url: 'ws://127.0.0.1:1' };
+
+test('without a relay', async () => {
+  const failed = await failing(NOWHERE, []);
+  assert.equal(failed.exit_code, 3);
+  assert.match(failed.reason, /ws:\/\/127\.0\.0\.1:1\/ cannot be reached .*--server/);
+});
+
+test('without a display to capture', async () => {
+  const failed = await failing(NOWHERE, ['--video', 'screen', '--display', ':7654', '--audio', 'none']);
+  assert.equal(failed.exit_code, 8);
+  assert.match(failed.reason, /:7654 cannot be captured; .*--video test/);
+});
+
+test('without a display to show a window on', async () => {
+  const failed = await failing(NOWHERE, ['--show', 'window'], { DISPLAY: '', WAYLAND_DISPLAY: '' });
+  assert.equal(failed.exit_code, 8);
+  assert.match(failed.reason, /--show none/);
+});
+
+test('without a sound server', async () => {
+  const failed = await failing(NOWHERE, ['--audio', 'mic'], { PULSE_SERVER: 'unix:/nonexistent' });
+  assert.equal(failed.exit_code, 9);
+  assert.match(failed.reason, /No sound server .*--audio none/);
+});
+
+test('without the device that was asked for', async (t) => {
+  const stage = new Stage(t);
+  const sound = await stage.sound();
+  const failed = await failing(NOWHERE, ['--audio', 'mic', '--audio-device', 'cellar'], sound.env);
+  assert.equal(failed.exit_code, 10);
+  assert.match(failed.reason, /no source "cellar"/);
+});
+
+test('without a plugin', async (t) => {
+  const found = spawnSync('pkg-config', ['--variable=pluginsdir', 'gstreamer-1.0'], { encoding: 'utf8' });
+  const plugins = found.stdout.trim();
+  const fewer = mkdtempSync(join(tmpdir(), 'aldis-plugins-'));
+  t.after(() => rmSync(fewer, { recursive: true }));
+  for (const file of readdirSync(plugins)) {
+    if (!/libgst(nice|x264)\.so/.test(file)) symlinkSync(join(plugins, file), join(fewer, file));
+  }
+  const env = {
+    GST_PLUGIN_SYSTEM_PATH_1_0: fewer,
+    GST_REGISTRY_1_0: join(fewer, 'registry.bin'),
+    GST_REGISTRY_FORK: 'no',
+  };
+  const failed = await failing(NOWHERE, ['--video-codec', 'h264'], env);
+  assert.equal(failed.exit_code, 7);
+  assert.match(failed.reason, /nicesrc, x264enc/);
+  assert.match(failed.reason, /apt-get install gstreamer1.0-nice gstreamer1.0-plugins-ugly/);
+});
+
+test('wrong usage is told before anything is done', () => {
+  const binaries = process.env.ALDIS_BIN ?? '../target/debug';
+  for (const args of [['--our-id', 'two words'], ['--width', '0'], ['--server', 'http://x'], ['--nonsense']]) {
+    const { status, stderr } = spawnSync(join(binaries, 'client'), args, { encoding: 'utf8' });
+    assert.equal(status, 2, args.join(' '));
+    assert.match(stderr, /^error: /);
+  }
+});
+
+test('what comes in is shown in a window and played, where there are a display and a sound server', async (t) => {
+  const stage = new Stage(t);
+  const relay = await stage.relay();
+  const screen = await stage.screen(1280, 720);
+  const sound = await stage.sound();
+  const env = { DISPLAY: screen.display, ...sound.env };
+  const client = await stage.client(relay, ['--our-id', 'cam', '--show', 'window'], env);
+  await stage.client(relay, ['--peer-id', 'cam']);
+  await client.report('first-frame-received', { where: ({ kind }) => kind === 'video' });
+  await until('a window is there', () => {
+    const tree = spawnSync('xwininfo', ['-display', screen.display, '-root', '-tree'], { encoding: 'utf8' });
+    return /"client".*1280x720/.test(tree.stdout);
+  });
+  await until('its sound is played', () => {
+    const played = spawnSync('pactl', ['list', 'sink-inputs'], { env: { ...process.env, ...sound.env } });
+    return played.stdout.toString().includes('Aldis');
+  });
+  const rates = await client.rates(2);
+  assert.ok(rates.at(-1).received.fps > 20, `${rates.at(-1).received.fps} frames a second`);
+});
