@@ -40,6 +40,10 @@ pub struct Args {
     /// Print every report as a JSON object on a line
     #[arg(long)]
     json: bool,
+
+    /// Print what gst-launch-1.0 takes to capture and encode the same, and end
+    #[arg(long, hide = true)]
+    print_pipeline: bool,
 }
 
 const EXAMPLES: &str = "\
@@ -138,6 +142,8 @@ pub struct Config {
     pub show: Option<Show>,
     /// Whether reports are JSON.
     pub json: bool,
+    /// Whether to print the text of the capture instead of running.
+    pub print_pipeline: bool,
 }
 
 /// A peer to be called.
@@ -200,6 +206,7 @@ impl Args {
             media: self.media.into_media(),
             show: self.show,
             json: self.json,
+            print_pipeline: self.print_pipeline,
         }
     }
 }

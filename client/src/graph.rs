@@ -51,6 +51,29 @@ pub fn sink_name(kind: Kind) -> &'static str {
 
 /// The branch that captures and encodes one kind; `None` when it is not sent.
 pub fn capture_branch(media: &Media, kind: Kind) -> Option<Branch> {
+    let encoding = encoding_branch(media, kind)?;
+    let sink = sink_name(kind);
+    Some(Branch {
+        launch: format!(
+            "{} ! appsink name={sink} sync=false async=false max-buffers=4 drop=true",
+            encoding.launch
+        ),
+        ..encoding
+    })
+}
+
+/// What `gst-launch-1.0` takes to capture and encode the same as [`capture_branch`] and to throw it
+/// away; `None` when the kind is not sent.
+pub fn discarding_text(media: &Media, kind: Kind) -> Option<String> {
+    let encoding = encoding_branch(media, kind)?;
+    Some(format!(
+        "{} ! fakesink sync=false async=false",
+        encoding.inlined()
+    ))
+}
+
+/// A source and its encoder; nothing takes the frames yet.
+fn encoding_branch(media: &Media, kind: Kind) -> Option<Branch> {
     let codec = media.sent(kind)?;
     let (source, settings) = match kind {
         Kind::Video => video_source(&media.video, &media.format)?,
@@ -60,13 +83,26 @@ pub fn capture_branch(media: &Media, kind: Kind) -> Option<Branch> {
         Codec::Video(codec) => video_encoder(codec, &media.format),
         Codec::Opus => audio_encoder(),
     };
-    let sink = sink_name(kind);
     Some(Branch {
-        launch: format!(
-            "{source} ! {encoder} ! appsink name={sink} sync=false async=false max-buffers=4 drop=true"
-        ),
+        launch: format!("{source} ! {encoder}"),
         settings,
     })
+}
+
+impl Branch {
+    /// The text with the settings in it, quoted, each beside the name of its element.
+    fn inlined(&self) -> String {
+        self.settings
+            .iter()
+            .rev()
+            .fold(self.launch.clone(), |text, setting| {
+                let name = format!("name={}", setting.element);
+                let value = setting.value.replace('\\', "\\\\").replace('"', "\\\"");
+                let set = format!("{name} {}=\"{value}\"", setting.property);
+                // The name itself comes before anything that was put in after it.
+                text.replacen(&name, &set, 1)
+            })
+    }
 }
 
 /// The elements from decoded RTP onwards that a received codec needs, in their order. The first
@@ -284,12 +320,38 @@ mod tests {
     }
 
     #[test]
+    fn the_text_to_compare_with_differs_in_its_sink_alone() {
+        let screen = Screen {
+            display: Some(r#":1 name=video-source "\"#.into()),
+            pointer: false,
+            region: None,
+        };
+        let media = media(
+            VideoSource::Screen(screen),
+            AudioSource::Test,
+            VideoCodec::Vp8,
+        );
+        let until_sink = |text: String| text.rsplit_once(" ! ").map(|(rest, _)| rest.to_owned());
+        for kind in Kind::ALL {
+            let branch = capture_branch(&media, kind).map(|branch| branch.launch);
+            let text = discarding_text(&media, kind).map(|text| {
+                let set = r#" show-pointer="false" display-name=":1 name=video-source \"\\""#;
+                text.replacen(set, "", 1)
+            });
+            assert_eq!(branch.and_then(until_sink), text.and_then(until_sink));
+        }
+        let text = discarding_text(&media, Kind::Video).unwrap_or_default();
+        assert!(text.contains(" display-name="), "{text}");
+    }
+
+    #[test]
     fn nothing_is_built_for_what_is_not_sent() {
         let media = media(VideoSource::None, AudioSource::None, VideoCodec::H264);
         assert!(
             Kind::ALL
                 .into_iter()
-                .all(|kind| capture_branch(&media, kind).is_none())
+                .all(|kind| capture_branch(&media, kind).is_none()
+                    && discarding_text(&media, kind).is_none())
         );
         assert!(capture_elements(&media).is_empty());
     }

@@ -7,12 +7,17 @@ use clap::Parser as _;
 use client::allocator;
 use client::cli::Args;
 use client::failure::{Failure, FailureKind};
+use client::graph;
+use client::media::{Kind, Media};
 use client::report::Report;
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
     let allocator = allocator::settle();
     let config = Args::parse().into_config(|| fastrand::u32(..));
+    if config.print_pipeline {
+        return print_pipeline(&config.media);
+    }
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
@@ -55,4 +60,16 @@ fn print(report: &Report, json: bool) -> io::Result<()> {
         false => writeln!(out, "{report}")?,
     }
     out.flush()
+}
+
+/// One line for each kind that is sent.
+fn print_pipeline(media: &Media) -> ExitCode {
+    let mut out = io::stdout().lock();
+    let mut texts = Kind::ALL
+        .into_iter()
+        .filter_map(|kind| graph::discarding_text(media, kind));
+    match texts.try_for_each(|text| writeln!(out, "{text}")) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
 }
