@@ -54,17 +54,21 @@ privileged() {
 keep_sudo_awake() {
   if ((EUID == 0)); then return; fi
   sudo --validate || fail "the tests need root for a network namespace: run them as root or with sudo"
+  set -m
   while sleep 60 && kill -0 $$ 2>/dev/null; do sudo --non-interactive --validate; done &>/dev/null &
   AWAKE_PID=$!
+  set +m
 }
 
 remove_namespace() {
+  # One step that fails does not keep the others from being done.
+  set +e
   trap '' HUP INT TERM
   # The runner first, so that it ends in order what it started.
-  if [[ -n $INSIDE_PID ]]; then privileged kill -TERM -- "-$INSIDE_PID" 2>/dev/null || true; fi
+  if [[ -n $INSIDE_PID ]]; then privileged kill -TERM -- "-$INSIDE_PID" 2>/dev/null; fi
   end_processes
-  privileged ip netns delete "$NAMESPACE" 2>/dev/null || true
-  if [[ -n ${AWAKE_PID:-} ]]; then kill "$AWAKE_PID" 2>/dev/null || true; fi
+  privileged ip netns delete "$NAMESPACE" 2>/dev/null
+  if [[ -n ${AWAKE_PID:-} ]]; then kill -- "-$AWAKE_PID" 2>/dev/null; fi
 }
 
 # What still runs inside: it is all ours, nobody else knows this namespace.
@@ -73,9 +77,9 @@ end_processes() {
   for signal in TERM KILL; do
     for ((tries = 0; tries < 20; tries += 1)); do
       pids=$(privileged ip netns pids "$NAMESPACE" 2>/dev/null) || return 0
-      if [[ -z $pids ]]; then return; fi
+      if [[ -z $pids ]]; then return 0; fi
       # shellcheck disable=SC2086 # one word for each process
-      if ((tries == 0)); then privileged kill "-$signal" $pids 2>/dev/null || true; fi
+      if ((tries == 0)); then privileged kill "-$signal" $pids 2>/dev/null; fi
       sleep 0.1
     done
   done
