@@ -286,3 +286,72 @@ impl Turn {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::config::SESSION_BACKLOG_BYTES;
+
+    fn config() -> Config {
+        Config {
+            stall_limit: Duration::from_millis(50),
+            ..Config::default()
+        }
+    }
+
+    fn connection<'a>(hub: &'a Hub, config: &'a Config) -> Connection<'a> {
+        let (id, outbox) = hub.connect(false);
+        Connection {
+            id,
+            hub,
+            config,
+            outbox,
+            progress: Progress::default(),
+            heard: Cell::new(false),
+        }
+    }
+
+    fn say(connection: &Connection<'_>, line: &str) {
+        let frame = Frame::Text(line.into());
+        connection.hub.receive(connection.id, frame);
+    }
+
+    #[test]
+    fn writing_may_take_long_but_not_without_any_progress() {
+        let (hub, config) = (Hub::new(Duration::MAX), config());
+        let connection = connection(&hub, &config);
+        task::block_on(async {
+            let slow = async {
+                for _ in 0..4 {
+                    task::sleep(config.stall_limit * 3 / 4).await;
+                    connection.progress.advance(1);
+                }
+                Ok(())
+            };
+            assert!(connection.within_limit(slow).await.is_ok());
+            let stuck = connection.within_limit(pending()).await;
+            assert!(
+                matches!(stuck, Err(End::Condemned(CloseReason::SlowConsumer))),
+                "{stuck:?}"
+            );
+        });
+    }
+
+    #[test]
+    fn who_keeps_its_partner_waiting_for_too_long_is_sent_away() {
+        let (hub, config) = (Hub::new(Duration::MAX), config());
+        let (alice, slow) = (connection(&hub, &config), connection(&hub, &config));
+        say(&alice, "HELLO alice");
+        say(&slow, "HELLO slow");
+        say(&alice, "SESSION slow");
+        assert!(hub.congested_partner(alice.id).is_none());
+        say(&alice, &"x".repeat(SESSION_BACKLOG_BYTES));
+        let (partner, outbox) = hub.congested_partner(alice.id).expect("much to read");
+        task::block_on(alice.wait_for(partner, &outbox));
+        assert_eq!(slow.outbox.close_reason(), Some(CloseReason::SlowConsumer));
+        assert_eq!(alice.outbox.close_reason(), Some(CloseReason::PartnerLeft));
+    }
+}

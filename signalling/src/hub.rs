@@ -128,3 +128,30 @@ fn carry_out(effect: Effect, outboxes: &HashMap<ConnectionId, Outbox>) -> Option
 fn now() -> Instant {
     Instant::now()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_kept_of_connections_that_are_gone() {
+        let hub = Hub::new(Duration::ZERO);
+        let connections = ["a", "b", "c", "d", "e"].map(|id| {
+            let (connection, _) = hub.connect(false);
+            hub.receive(connection, Frame::Text(format!("HELLO {id}").into()));
+            connection
+        });
+        for (who, line) in [(0, "SESSION b"), (2, "ROOM r"), (3, "ROOM r")] {
+            hub.receive(connections[who], Frame::Text(line.into()));
+        }
+        hub.connect(false);
+        hub.tick();
+        hub.disconnect(ConnectionId(6));
+        for connection in connections {
+            hub.disconnect(connection);
+        }
+        let state = hub.state.borrow();
+        assert!(state.outboxes.is_empty());
+        assert!(state.relay.is_empty(), "{:?}", state.relay);
+    }
+}

@@ -167,6 +167,11 @@ fn remember(slot: &mut Option<Waker>, cx: &Context<'_>) {
 
 #[cfg(test)]
 mod tests {
+    use std::pin::pin;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::Wake;
+
     use futures_util::FutureExt;
 
     use super::*;
@@ -216,6 +221,34 @@ mod tests {
             outbox.push(frame(bytes)).expect("room");
             outbox.push(frame(bytes)).expect_err("no room");
         }
+    }
+
+    /// Counts how often a task would be woken.
+    #[derive(Default)]
+    struct Wakes(AtomicUsize);
+
+    impl Wake for Wakes {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn whoever_waits_is_woken_by_what_it_waits_for() {
+        let outbox = Outbox::default();
+        let (owner, sender) = (Arc::new(Wakes::default()), Arc::new(Wakes::default()));
+        let wakes = |wakes: &Wakes| wakes.0.load(Ordering::Relaxed);
+        let next = pin!(outbox.next());
+        let waker = Arc::clone(&owner).into();
+        assert!(next.poll(&mut Context::from_waker(&waker)).is_pending());
+        outbox.push(frame(SESSION_BACKLOG_BYTES)).expect("room");
+        assert_eq!(wakes(&owner), 1);
+        let relieved = pin!(outbox.relieved());
+        let waker = Arc::clone(&sender).into();
+        assert!(relieved.poll(&mut Context::from_waker(&waker)).is_pending());
+        assert_eq!(wakes(&sender), 0);
+        outbox.try_frame().expect("a message");
+        assert_eq!((wakes(&owner), wakes(&sender)), (1, 1));
     }
 
     #[test]

@@ -155,6 +155,14 @@ impl Relay {
         }
     }
 
+    /// Whether nothing is known of anybody.
+    pub fn is_empty(&self) -> bool {
+        self.connections.is_empty()
+            && self.peers.is_empty()
+            && self.rooms.is_empty()
+            && self.greetings.is_empty()
+    }
+
     fn connected(
         &mut self,
         connection: ConnectionId,

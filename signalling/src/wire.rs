@@ -16,20 +16,21 @@ use crate::config::SOCKET_BUFFER_BYTES;
 /// A TCP connection whose progress can be watched from outside the WebSocket that owns it.
 pub(crate) struct Wire {
     stream: TcpStream,
-    written: Rc<Cell<u64>>,
+    progress: Progress,
 }
 
 /// How many bytes the network took from a [`Wire`].
+#[derive(Clone, Default)]
 pub(crate) struct Progress(Rc<Cell<u64>>);
 
 impl Wire {
     pub(crate) fn new(stream: TcpStream) -> (Self, Progress) {
-        let written = Rc::new(Cell::new(0));
+        let progress = Progress::default();
         let wire = Self {
             stream,
-            written: Rc::clone(&written),
+            progress: progress.clone(),
         };
-        (wire, Progress(written))
+        (wire, progress)
     }
 }
 
@@ -37,6 +38,10 @@ impl Progress {
     /// Bytes since the connection was made.
     pub(crate) fn bytes(&self) -> u64 {
         self.0.get()
+    }
+
+    pub(crate) fn advance(&self, bytes: u64) {
+        self.0.set(self.0.get() + bytes);
     }
 }
 
@@ -57,7 +62,7 @@ impl Write for Wire {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let count = ready!(Pin::new(&mut self.stream).poll_write(cx, bytes))?;
-        self.written.set(self.written.get() + count as u64);
+        self.progress.advance(count as u64);
         Poll::Ready(Ok(count))
     }
 

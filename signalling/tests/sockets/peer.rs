@@ -117,28 +117,26 @@ impl Peer {
             .expect("the relay hears");
     }
 
-    /// Sends until the connection takes nothing more for a while, or is ended by the relay.
+    /// Sends until the connection takes nothing more for a second, or is ended by the relay.
     pub(crate) fn send_until_blocked(&mut self, message: &Message, most: usize) -> Blocked {
-        let while_to_wait = Some(Duration::from_millis(500));
-        self.socket
-            .get_mut()
-            .set_write_timeout(while_to_wait)
-            .expect("a timeout");
+        self.set_write_timeout(Duration::from_secs(1));
         for count in 1..=most {
             match self.socket.send(message.clone()) {
                 Ok(()) => {}
                 Err(tungstenite::Error::Io(e)) if e.kind() == io::ErrorKind::WouldBlock => {
                     // The message is in the socket's own buffer and will go out with the next one.
-                    self.socket
-                        .get_mut()
-                        .set_write_timeout(Some(PATIENCE))
-                        .expect("a timeout");
+                    self.set_write_timeout(PATIENCE);
                     return Blocked::After(count);
                 }
                 Err(_) => return Blocked::Ended,
             }
         }
         Blocked::Never
+    }
+
+    fn set_write_timeout(&mut self, timeout: Duration) {
+        let stream = self.socket.get_mut();
+        stream.set_write_timeout(Some(timeout)).expect("a timeout");
     }
 }
 

@@ -81,3 +81,25 @@ fn when_fifty_leave_at_once_all_others_learn_it_and_the_ids_are_free() {
     peers[0].say("ROOM_PEER_LIST");
     peers[0].expect(&format!("ROOM_PEER_LIST {}", here[1..].join(" ")));
 }
+
+#[test]
+fn a_burst_does_no_harm_to_a_member_that_reads() {
+    const MESSAGES: usize = 100;
+    let relay = relay("");
+    let mut a = Peer::in_room(&relay, "a", "r", &[]);
+    let mut b = Peer::in_room(&relay, "b", "r", &["a"]);
+    a.expect("ROOM_PEER_JOINED b");
+    // Many times what may wait for one peer.
+    let payload = "x".repeat(60_000);
+    let sender = thread::spawn(move || {
+        for _ in 0..MESSAGES {
+            a.say(&format!("ROOM_PEER_MSG b {payload}"));
+        }
+        a
+    });
+    let expected = format!("ROOM_PEER_MSG a {}", "x".repeat(60_000));
+    for _ in 0..MESSAGES {
+        b.expect(&expected);
+    }
+    sender.join().expect("all was taken");
+}
