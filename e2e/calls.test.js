@@ -4,7 +4,7 @@ import test from 'node:test';
 import assert from 'node:assert/strict';
 import { Stage } from './support/stage.js';
 import { Client } from './support/programs.js';
-import { pause, until } from './support/until.js';
+import { until } from './support/until.js';
 
 /** The fake camera's own rate is 20 frames a second. */
 const SANE_CAMERA_RATE = [10, 35];
@@ -148,7 +148,7 @@ test('ten calls in a row leave nothing behind', async (t) => {
     await client.report('ended', { after });
     await client.report('registered', { after });
     if (call % 2) await page.page.close();
-    seen.push(await settled(client));
+    seen.push(await client.settled());
   }
   const [before, last] = [seen[2], seen.at(-1)];
   t.diagnostic(`after 3 calls ${JSON.stringify(before)}, after 13 ${JSON.stringify(last)}`);
@@ -156,15 +156,3 @@ test('ten calls in a row leave nothing behind', async (t) => {
   assert.ok(last.descriptors <= before.descriptors + 2, `descriptors: ${seen.map((at) => at.descriptors)}`);
   assert.ok(last.memoryKb <= before.memoryKb + 15_000, `memory: ${seen.map((at) => at.memoryKb)}`);
 });
-
-/** What a process holds once that has stopped changing. */
-async function settled(client) {
-  let last = client.resources();
-  return until('the process comes to rest', async () => {
-    await pause(200);
-    const now = client.resources();
-    const still = now.threads === last.threads && now.descriptors === last.descriptors;
-    last = now;
-    return still && now;
-  });
-}

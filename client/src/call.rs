@@ -13,20 +13,19 @@ use async_signal::{Signal, Signals};
 use async_std::future::timeout;
 use async_std::task::{self, JoinHandle};
 use futures_util::StreamExt as _;
-use protocol::{Description, SdpType};
 
-use crate::backoff::Backoff;
 use crate::capture::{Capture, Timeline};
 use crate::cli::{Config, Show};
 use crate::failure::{Failure, FailureKind};
 use crate::graph;
-use crate::media::{Kind, Media, VideoSource};
+use crate::media::{Kind, Media};
+use crate::negotiation::Step;
 use crate::peer::{CandidatePair, PeerConnection, PeerEvent, PeerSettings};
 use crate::plugins;
-use crate::receive::{self, Outputs};
+use crate::presence::{Presence, PresenceEvent};
+use crate::receive::{self, FirstFrame, Outputs};
 use crate::report::Report;
 use crate::session::{Effect, Ending, Event, Session};
-use crate::signaller::{RelayEvent, Signaller};
 use crate::stats::{Counters, Rates};
 
 /// Prints a report; an error means that nobody reads them any more.
@@ -53,55 +52,77 @@ const QUIET_LIMIT_WITHOUT_VIDEO: Duration = Duration::from_secs(12);
 /// # Errors
 /// Why it cannot go on.
 pub async fn run(config: Config, print: Print<'_>) -> Result<(), Failure> {
-    plugins::check(&graph::capture_elements(&config.media))?;
     let (inbox, events) = bounded(MAX_WAITING_EVENTS);
-    let signals = watch_signals(inbox.clone())?;
-    let mut client = Client::prepare(config, inbox, print).await?;
+    let stopping = inbox.clone();
+    let signals = watch_signals(move || stopping.try_send(Input::Stopped).is_ok())?;
+    let (capture, settings) = prepare(&config).await?;
+    let mut client = Client::new(config, capture, settings, inbox, print);
     let outcome = client.serve(&events).await;
-    client.take_down().await;
+    client.leave().await;
     signals.cancel().await;
     outcome
 }
 
-/// What comes into the inbox.
-enum Item {
-    /// Of one connection, to the relay or to the peer. What comes late from an earlier one is
-    /// ignored.
-    Of(u64, Input),
-    Registered(u64, Result<Signaller, Failure>),
-    CaptureFailed(Failure),
-    Stopped,
+/// Gets everything ready that a call will need, so that what cannot work fails now and the first call
+/// is as quick as the tenth.
+///
+/// # Errors
+/// Says what is missing: a plugin, a display, a sound server, a device.
+pub async fn prepare(config: &Config) -> Result<(Capture, PeerSettings), Failure> {
+    plugins::check(&graph::capture_elements(&config.media))?;
+    let timeline = Timeline::default();
+    let capture = Capture::new(&config.media, &timeline)
+        .map_err(|error| Failure::new(FailureKind::Other, format!("{error:#}")))?;
+    let settings = PeerSettings {
+        media: config.media.clone(),
+        timeline,
+        outputs: outputs(config.show).await?,
+        stun: config.connection.stun.clone(),
+        turn: config.connection.turn.clone(),
+        local_address: config.connection.local_address,
+    };
+    let warm_up = task::spawn(warm_up(settings.clone()));
+    capture.rehearse().await?;
+    warm_up.await;
+    Ok((capture, settings))
 }
 
+/// Calls `stop` at every signal that asks a program to end, until it returns false.
+///
+/// # Errors
+/// When the system does not hand out signals.
+pub fn watch_signals(stop: impl Fn() -> bool + Send + 'static) -> Result<JoinHandle<()>, Failure> {
+    let mut signals = Signals::new([Signal::Int, Signal::Term, Signal::Hup])
+        .map_err(|error| Failure::new(FailureKind::Other, format!("no signals: {error}")))?;
+    Ok(task::spawn(async move {
+        while signals.next().await.is_some() && stop() {}
+    }))
+}
+
+/// What comes into the inbox.
 enum Input {
-    Relay(RelayEvent),
-    Peer(PeerEvent),
-    Described(Result<Description, Failure>),
-    Answered(Result<(), Failure>),
-    Paired(Option<CandidatePair>),
-    Counted(Counters),
+    Relay(PresenceEvent),
+    /// Of the connection with this number: what comes late from an earlier one is ignored.
+    Peer(u64, PeerEvent),
+    CaptureFailed(Failure),
+    Stopped,
 }
 
 struct Client<'a> {
     config: Config,
     settings: PeerSettings,
     capture: Arc<Capture>,
-    inbox: Sender<Item>,
+    inbox: Sender<Input>,
     print: Print<'a>,
     /// Nobody reads our reports any more.
     unread: bool,
     began: Instant,
-    numbers: u64,
-    relay: Link,
-    backoff: Backoff,
+    calls: u64,
+    presence: Presence,
+    /// What the relay says is about this session, and not about one that is over.
+    registered: bool,
     session: Session,
     call: Option<Call>,
-}
-
-/// Our connection to the relay.
-enum Link {
-    Registering(u64),
-    Registered(u64, Signaller),
 }
 
 /// What exists while a call runs.
@@ -117,122 +138,123 @@ struct Call {
 }
 
 impl<'a> Client<'a> {
-    /// Gets everything ready that a call will need, so that what cannot work fails now and the first
-    /// call is as quick as the tenth.
-    async fn prepare(
+    fn new(
         config: Config,
-        inbox: Sender<Item>,
+        capture: Capture,
+        settings: PeerSettings,
+        inbox: Sender<Input>,
         print: Print<'a>,
-    ) -> Result<Self, Failure> {
-        let timeline = Timeline::default();
-        let capture = Capture::new(&config.media, &timeline)
-            .map_err(|error| Failure::new(FailureKind::Other, format!("{error:#}")))?;
-        let settings = PeerSettings {
-            media: config.media.clone(),
-            timeline,
-            outputs: outputs(config.show, &config.media).await?,
-            stun: config.connection.stun.clone(),
-            turn: config.connection.turn.clone(),
-            local_address: config.connection.local_address,
+    ) -> Self {
+        let capture = Arc::new(capture);
+        watch_capture(&capture, &inbox);
+        let hear = inbox.clone();
+        let listener = move |event| {
+            let hear = hear.clone();
+            async move { drop(hear.send(Input::Relay(event)).await) }
         };
-        let warm_up = task::spawn(warm_up(settings.clone()));
-        capture.rehearse().await?;
-        warm_up.await;
-        let quiet_limit = quiet_limit(&config.media);
-        let mut client = Self {
+        let server = config.connection.server.clone();
+        Self {
+            presence: Presence::begin(server, config.our_id.clone(), listener),
+            session: Session::waiting(quiet_limit(&config.media)),
             config,
             settings,
-            capture: Arc::new(capture),
+            capture,
             inbox,
             print,
             unread: false,
             began: now(),
-            numbers: 0,
-            relay: Link::Registering(0),
-            backoff: Backoff::default(),
-            session: Session::waiting(quiet_limit),
+            calls: 0,
+            registered: false,
             call: None,
-        };
-        client.watch_capture();
-        client.register(Duration::ZERO);
-        Ok(client)
+        }
     }
 
     /// Takes one event after the other until there is a reason to end.
-    async fn serve(&mut self, events: &Receiver<Item>) -> Result<(), Failure> {
+    async fn serve(&mut self, events: &Receiver<Input>) -> Result<(), Failure> {
         let mut next_tick = now() + TICK;
         loop {
             let wait = next_tick.saturating_duration_since(now());
-            let ending = if wait.is_zero() {
-                next_tick = now() + TICK;
-                self.tick()
-            } else {
-                match timeout(wait, events.recv()).await {
-                    Ok(Ok(Item::Stopped)) => return self.stop("stopped here").await,
-                    Ok(Ok(Item::CaptureFailed(failure))) => return self.fail(failure).await,
-                    Ok(Ok(Item::Registered(number, result))) => self.registered(number, result)?,
-                    Ok(Ok(Item::Of(number, input))) if self.concerns(number) => self.step(input),
-                    Ok(Ok(Item::Of(..)) | Err(_)) | Err(_) => None,
+            let input = match wait.is_zero() {
+                true => None,
+                false => timeout(wait, events.recv()).await.ok().and_then(Result::ok),
+            };
+            let ending = match input {
+                None => {
+                    next_tick = now() + TICK;
+                    self.tick()
                 }
+                Some(Input::Stopped) => return self.stop("stopped here"),
+                Some(Input::CaptureFailed(failure)) => return self.fail(failure),
+                Some(Input::Relay(PresenceEvent::Refused(failure))) => return Err(failure),
+                Some(Input::Relay(event)) => self.relay_event(event),
+                Some(Input::Peer(number, event)) => self.peer_event(number, event),
             };
             if self.unread {
-                return self.stop("nobody reads the reports").await;
+                return self.stop("nobody reads the reports");
             }
             if let Some(ending) = ending {
-                let outcome = self.end(ending).await;
+                let outcome = self.end(ending);
                 if self.config.call.is_some() {
                     return outcome;
                 }
-                self.wait_for_the_next();
+                self.make_ready().await;
             }
         }
     }
 
     /// Ends a running call in order.
-    async fn stop(&mut self, reason: &'static str) -> Result<(), Failure> {
-        match self.call.is_some() {
-            true => match self.handle(Event::Stop(reason)) {
-                Some(ending) => self.end(ending).await,
-                None => Ok(()),
-            },
-            false => Ok(()),
+    fn stop(&mut self, reason: &'static str) -> Result<(), Failure> {
+        if self.call.is_none() {
+            return Ok(());
+        }
+        match self.handle(Event::Stop(reason)) {
+            Some(ending) => self.end(ending),
+            None => Ok(()),
         }
     }
 
-    async fn fail(&mut self, failure: Failure) -> Result<(), Failure> {
-        if let Some(ending) = self.handle(Event::PeerFailed(failure.clone())) {
-            let _ = self.end(ending).await;
+    fn fail(&mut self, failure: Failure) -> Result<(), Failure> {
+        if self.call.is_some()
+            && let Some(ending) = self.handle(Event::PeerFailed(failure.clone()))
+        {
+            return self.end(ending);
         }
         Err(failure)
     }
 
-    fn registered(
-        &mut self,
-        number: u64,
-        result: Result<Signaller, Failure>,
-    ) -> Result<Option<Ending>, Failure> {
-        if !matches!(self.relay, Link::Registering(current) if current == number) {
-            return Ok(None);
-        }
-        let first = number == 1;
-        match result {
-            Err(failure) if first => return Err(failure),
-            Err(failure) => {
-                tracing::debug!("{failure}");
-                let delay = self.backoff.next_delay(fastrand::f64());
-                self.register(delay);
-                return Ok(None);
+    fn relay_event(&mut self, event: PresenceEvent) -> Option<Ending> {
+        match event {
+            PresenceEvent::Registered => return self.registered(),
+            // Of a connection whose session is over.
+            _ if !self.registered => return None,
+            PresenceEvent::Line(line) => return self.handle(Event::Line(&line)),
+            PresenceEvent::Closed => {
+                self.registered = false;
+                let ending = self.handle(Event::SessionClosed);
+                if ending.is_none() {
+                    let reason = "it closed the connection".to_owned();
+                    self.report(Report::RelayLost { reason });
+                }
+                return ending;
             }
-            Ok(signaller) => self.relay = Link::Registered(number, signaller),
+            PresenceEvent::Lost(reason) => {
+                self.registered = false;
+                self.report(Report::RelayLost { reason });
+            }
+            PresenceEvent::Refused(_) => return None,
         }
-        self.backoff = Backoff::default();
+        self.handle(Event::RelayLost)
+    }
+
+    fn registered(&mut self) -> Option<Ending> {
+        self.registered = true;
         let id = self.config.our_id.clone();
         self.report(Report::Registered {
             id,
             server: self.config.connection.server.to_string(),
         });
         if self.call.is_some() {
-            return Ok(self.handle(Event::RelayBack));
+            return self.handle(Event::RelayBack);
         }
         let quiet_limit = quiet_limit(&self.config.media);
         let mut effects = Vec::new();
@@ -246,115 +268,54 @@ impl<'a> Client<'a> {
                 &mut effects,
             ),
         };
-        Ok(self.perform(effects))
+        self.perform(effects)
     }
 
-    /// Takes in one event.
-    fn step(&mut self, input: Input) -> Option<Ending> {
-        match input {
-            Input::Relay(event) => self.relay_event(event),
-            Input::Peer(event) => self.peer_event(event),
-            Input::Described(Ok(description)) => {
-                let kind = description.kind;
-                let ending = self.handle(Event::LocalDescription(description));
-                match kind {
-                    SdpType::Offer => ending,
-                    // An answer exists once the offer it answers is in place.
-                    SdpType::Answer => self.handle(Event::RemoteDescriptionSet),
-                }
-            }
-            Input::Answered(Ok(())) => self.handle(Event::RemoteDescriptionSet),
-            Input::Described(Err(failure)) | Input::Answered(Err(failure)) => {
-                self.handle(Event::PeerFailed(failure))
-            }
-            Input::Paired(pair) => {
-                self.report_connected(pair);
-                None
-            }
-            Input::Counted(counters) => {
-                self.report_rates(counters);
-                None
-            }
+    fn peer_event(&mut self, number: u64, event: PeerEvent) -> Option<Ending> {
+        if self.call.as_ref().is_none_or(|call| call.number != number) {
+            return None;
         }
-    }
-
-    fn relay_event(&mut self, event: RelayEvent) -> Option<Ending> {
-        let (reason, event) = match event {
-            RelayEvent::Line(line) => return self.handle(Event::Line(&line)),
-            RelayEvent::Closed => ("it closed the connection".to_owned(), Event::SessionClosed),
-            RelayEvent::Lost(reason) => (reason, Event::RelayLost),
-        };
-        let ending = self.handle(event);
-        if ending.is_none() {
-            self.report(Report::RelayLost { reason });
-            let delay = self.backoff.next_delay(fastrand::f64());
-            self.register(delay);
-        }
-        ending
-    }
-
-    fn peer_event(&mut self, event: PeerEvent) -> Option<Ending> {
-        match event {
-            PeerEvent::Candidate(candidate) => self.handle(Event::LocalCandidate(candidate)),
-            PeerEvent::Connected => self.handle(Event::Connected),
-            PeerEvent::Failed(failure) => self.handle(Event::PeerFailed(failure)),
-            PeerEvent::WindowClosed => self.handle(Event::Stop("the window was closed")),
-            PeerEvent::FirstSent(kind) => {
-                let codec = self.config.media.preferred(kind).to_string();
-                let track = self
-                    .capture
-                    .tracks()
-                    .iter()
-                    .find(|track| track.kind == kind);
-                let (width, height) = track.and_then(|track| track.size()).unwrap_or_default();
-                self.report(Report::FirstFrameSent {
-                    kind,
-                    codec,
-                    width,
-                    height,
-                });
-                None
-            }
+        let event = match event {
+            PeerEvent::Candidate(candidate) => Event::LocalCandidate(candidate),
+            PeerEvent::Described(description) => Event::LocalDescription(description),
+            PeerEvent::RemoteDescriptionSet => Event::RemoteDescriptionSet,
+            PeerEvent::Connected => Event::Connected,
+            PeerEvent::Failed(failure) => Event::PeerFailed(failure),
+            PeerEvent::WindowClosed => Event::Stop("the window was closed"),
+            PeerEvent::FirstSent(kind) => return self.note(|this| this.report_first_sent(kind)),
             PeerEvent::FirstReceived(frame) => {
-                let (width, height) = frame.size.unwrap_or_default();
-                let (kind, codec) = (frame.codec.kind(), frame.codec.to_string());
-                self.report(Report::FirstFrameReceived {
-                    kind,
-                    codec,
-                    width,
-                    height,
-                });
-                None
+                return self.note(|this| this.report_first_received(&frame));
             }
+            PeerEvent::Paired(pair) => return self.note(|this| this.report_connected(pair)),
+            PeerEvent::Counted(counters) => return self.note(|this| this.report_rates(counters)),
             PeerEvent::LatencyChanged => {
-                if let Some(call) = &self.call {
-                    call.peer.recalculate_latency();
-                }
-                None
+                self.call
+                    .iter()
+                    .for_each(|call| call.peer.recalculate_latency());
+                return None;
             }
-        }
+        };
+        self.handle(event)
+    }
+
+    /// Does something that changes nothing about the call.
+    fn note(&mut self, act: impl FnOnce(&mut Self)) -> Option<Ending> {
+        act(self);
+        None
     }
 
     fn tick(&mut self) -> Option<Ending> {
-        let quiet = match &mut self.call {
-            None => Duration::ZERO,
-            Some(call) => {
-                let arrived = call.peer.arrived();
-                if arrived != call.arrived {
-                    (call.arrived, call.heard) = (arrived, now());
-                }
-                if self.session.is_up() {
-                    let reading = call.peer.counters();
-                    let (number, inbox) = (call.number, self.inbox.clone());
-                    task::spawn(async move {
-                        let _ = inbox
-                            .send(Item::Of(number, Input::Counted(reading.await)))
-                            .await;
-                    });
-                }
-                call.heard.elapsed()
+        let is_up = self.session.is_up();
+        let quiet = self.call.as_mut().map_or(Duration::ZERO, |call| {
+            let arrived = call.peer.arrived();
+            if arrived != call.arrived {
+                (call.arrived, call.heard) = (arrived, now());
             }
-        };
+            if is_up {
+                call.peer.count();
+            }
+            call.heard.elapsed()
+        });
         self.handle(Event::Tick { quiet })
     }
 
@@ -367,63 +328,47 @@ impl<'a> Client<'a> {
 
     fn perform(&mut self, effects: Vec<Effect>) -> Option<Ending> {
         for effect in effects {
-            let result = match effect {
-                Effect::Send(line) => self.send(line),
-                Effect::StartPeer => self.start_peer(),
-                Effect::CreateOffer => self.create_offer(),
-                Effect::AcceptOffer(sdp) => self.accept_offer(&sdp),
-                Effect::AcceptAnswer(sdp) => self.accept_answer(&sdp),
-                Effect::AddCandidate(candidate) => self.with_call(|call| {
-                    call.peer.add_candidate(&candidate);
-                    Ok(())
-                }),
+            match effect {
+                Effect::Send(line) => self.presence.send(line),
+                Effect::StartPeer => {
+                    if let Err(failure) = self.start_peer() {
+                        return self.handle(Event::PeerFailed(failure));
+                    }
+                }
+                Effect::Negotiate(step) => self.negotiate(step),
                 Effect::StartMedia => self.start_media(),
                 Effect::DropRelay => {
-                    let delay = self.backoff.next_delay(fastrand::f64());
-                    self.register(delay);
-                    Ok(())
+                    self.registered = false;
+                    self.presence.renew();
                 }
-                Effect::Report(report) => {
-                    self.report(report);
-                    Ok(())
-                }
+                Effect::Report(report) => self.report(report),
                 Effect::End(ending) => return Some(ending),
-            };
-            if let Err(failure) = result {
-                return self.handle(Event::PeerFailed(failure));
             }
         }
         None
     }
 
-    fn send(&mut self, line: String) -> Result<(), Failure> {
-        if let Link::Registered(_, signaller) = &self.relay {
-            signaller.send(line);
-        }
-        Ok(())
-    }
-
     fn start_peer(&mut self) -> Result<(), Failure> {
-        let number = self.next_number();
+        self.calls += 1;
+        let number = self.calls;
         let inbox = self.inbox.clone();
         let listener = Arc::new(move |event| {
-            if inbox
-                .try_send(Item::Of(number, Input::Peer(event)))
-                .is_err()
-            {
+            if inbox.try_send(Input::Peer(number, event)).is_err() {
                 tracing::warn!("an event of the connection is lost: too many are waiting");
             }
         });
         let peer = PeerConnection::new(&self.settings, listener)
             .map_err(|error| Failure::new(FailureKind::Other, format!("{error:#}")))?;
-        let capture = Arc::clone(&self.capture);
         let starting_capture = match self.call.take() {
             // The peer's call overtook ours: what was prepared for ours makes room.
             Some(call) => {
                 task::spawn(call.peer.close());
                 call.starting_capture
             }
-            None => task::spawn(async move { capture.start().await }),
+            None => {
+                let capture = Arc::clone(&self.capture);
+                task::spawn(async move { capture.start().await })
+            }
         };
         let began = now();
         self.call = Some(Call {
@@ -439,81 +384,59 @@ impl<'a> Client<'a> {
         Ok(())
     }
 
-    fn create_offer(&mut self) -> Result<(), Failure> {
-        let inbox = self.inbox.clone();
-        self.with_call(|call| {
-            let (number, offer) = (call.number, call.peer.create_offer()?);
-            task::spawn(async move {
-                let _ = inbox
-                    .send(Item::Of(number, Input::Described(offer.await)))
-                    .await;
-            });
-            Ok(())
-        })
+    fn negotiate(&mut self, step: Step) {
+        if let Some(call) = &mut self.call {
+            call.peer.negotiate(step);
+        }
     }
 
-    fn accept_offer(&mut self, sdp: &str) -> Result<(), Failure> {
-        let inbox = self.inbox.clone();
-        self.with_call(|call| {
-            let (number, answer) = (call.number, call.peer.accept_offer(sdp)?);
-            task::spawn(async move {
-                let _ = inbox
-                    .send(Item::Of(number, Input::Described(answer.await)))
-                    .await;
-            });
-            Ok(())
-        })
-    }
-
-    fn accept_answer(&mut self, sdp: &str) -> Result<(), Failure> {
-        let inbox = self.inbox.clone();
-        self.with_call(|call| {
-            let (number, taken) = (call.number, call.peer.accept_answer(sdp)?);
-            task::spawn(async move {
-                let _ = inbox
-                    .send(Item::Of(number, Input::Answered(taken.await)))
-                    .await;
-            });
-            Ok(())
-        })
-    }
-
-    fn start_media(&mut self) -> Result<(), Failure> {
-        let inbox = self.inbox.clone();
-        let capture = Arc::clone(&self.capture);
-        self.with_call(|call| {
-            call.heard = now();
-            call.peer.start_media(capture.tracks());
-            let (number, pair) = (call.number, call.peer.candidate_pair());
-            task::spawn(async move {
-                let _ = inbox
-                    .send(Item::Of(number, Input::Paired(pair.await)))
-                    .await;
-            });
-            Ok(())
-        })
-    }
-
-    fn with_call(
-        &mut self,
-        act: impl FnOnce(&mut Call) -> Result<(), Failure>,
-    ) -> Result<(), Failure> {
-        self.call.as_mut().map_or(Ok(()), act)
+    fn start_media(&mut self) {
+        if let Some(call) = &mut self.call {
+            (call.heard, call.counted) = (now(), now());
+            call.peer.start_media(self.capture.tracks());
+        }
     }
 
     fn report_connected(&mut self, pair: Option<CandidatePair>) {
         let Some(call) = &self.call else { return };
         let setup_ms = u64::try_from(call.began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let unknown = || "unknown".to_owned();
-        let (local, remote, transport) = match pair {
-            Some(pair) => (pair.local, pair.remote, pair.transport),
-            None => (unknown(), unknown(), unknown()),
-        };
+        let CandidatePair {
+            local,
+            remote,
+            transport,
+        } = pair.unwrap_or_default();
         self.report(Report::Connected {
             local,
             remote,
             transport,
             setup_ms,
+        });
+    }
+
+    fn report_first_sent(&mut self, kind: Kind) {
+        let codec = self.config.media.preferred(kind).to_string();
+        let track = self
+            .capture
+            .tracks()
+            .iter()
+            .find(|track| track.kind == kind);
+        let (width, height) = track.and_then(|track| track.size()).unwrap_or_default();
+        self.report(Report::FirstFrameSent {
+            kind,
+            codec,
+            width,
+            height,
+        });
+    }
+
+    fn report_first_received(&mut self, frame: &FirstFrame) {
+        let (width, height) = frame.size.unwrap_or_default();
+        let (kind, codec) = (frame.codec.kind(), frame.codec.to_string());
+        self.report(Report::FirstFrameReceived {
+            kind,
+            codec,
+            width,
+            height,
         });
     }
 
@@ -531,92 +454,72 @@ impl<'a> Client<'a> {
         }
     }
 
-    /// Reports the end of a call and takes it down.
-    async fn end(&mut self, ending: Ending) -> Result<(), Failure> {
+    /// Reports the end of the call.
+    fn end(&mut self, ending: Ending) -> Result<(), Failure> {
         let seconds = self
             .call
             .as_ref()
             .map_or(0.0, |call| call.began.elapsed().as_secs_f64());
+        let seconds = (seconds * 10.0).round() / 10.0;
         let reason = match &ending.outcome {
             Ok(reason) => reason.clone(),
             Err(failure) => failure.sentence.clone(),
         };
-        let seconds = (seconds * 10.0).round() / 10.0;
         self.report(Report::Ended {
             reason,
             by: ending.by,
             seconds,
         });
-        self.take_down().await;
         ending.outcome.map(|_| ())
     }
 
+    /// Hangs up and gets ready for the next call.
+    async fn make_ready(&mut self) {
+        if self.registered {
+            self.registered = false;
+            self.presence.renew();
+        }
+        self.take_down().await;
+    }
+
+    /// Hangs up for good: the other side hears of it first.
+    async fn leave(mut self) {
+        let call = self.call.take();
+        self.presence.leave().await;
+        if let Some(call) = call {
+            call.take_down(&self.capture).await;
+        }
+    }
+
     async fn take_down(&mut self) {
-        // Hanging up comes first: the other side shall know at once.
-        self.relay = Link::Registering(0);
-        let Some(call) = self.call.take() else { return };
-        let capture = Arc::clone(&self.capture);
-        let closing = async move {
-            call.peer.close().await;
-            call.starting_capture.await;
+        if let Some(call) = self.call.take() {
+            call.take_down(&self.capture).await;
+        }
+    }
+}
+
+impl Call {
+    async fn take_down(self, capture: &Capture) {
+        let closing = async {
+            self.peer.close().await;
+            self.starting_capture.await;
             capture.stop().await;
         };
         if timeout(CLOSE_DEADLINE, closing).await.is_err() {
             tracing::error!("the call could not be taken down in time");
         }
     }
-
-    fn wait_for_the_next(&mut self) {
-        self.session = Session::waiting(quiet_limit(&self.config.media));
-        self.register(Duration::ZERO);
-    }
-
-    /// Registers anew, after a while; the result comes through the inbox.
-    fn register(&mut self, delay: Duration) {
-        let number = self.next_number();
-        self.relay = Link::Registering(number);
-        let server = self.config.connection.server.clone();
-        let id = self.config.our_id.clone();
-        let inbox = self.inbox.clone();
-        task::spawn(async move {
-            task::sleep(delay).await;
-            let lines = inbox.clone();
-            let listener = move |event| {
-                let lines = lines.clone();
-                async move {
-                    let _ = lines.send(Item::Of(number, Input::Relay(event))).await;
-                }
-            };
-            let result = Signaller::register(&server, &id, listener).await;
-            let _ = inbox.send(Item::Registered(number, result)).await;
-        });
-    }
-
-    fn watch_capture(&self) {
-        let (capture, inbox) = (Arc::clone(&self.capture), self.inbox.clone());
-        if capture.tracks().is_empty() {
-            return;
-        }
-        task::spawn(async move {
-            let failure = capture.failure().await;
-            let _ = inbox.send(Item::CaptureFailed(failure)).await;
-        });
-    }
-
-    fn concerns(&self, number: u64) -> bool {
-        self.relay.is(number) || self.call.as_ref().is_some_and(|call| call.number == number)
-    }
-
-    fn next_number(&mut self) -> u64 {
-        self.numbers += 1;
-        self.numbers
-    }
 }
 
-impl Link {
-    fn is(&self, number: u64) -> bool {
-        matches!(self, Self::Registered(current, _) if *current == number)
+fn watch_capture(capture: &Arc<Capture>, inbox: &Sender<Input>) {
+    if capture.tracks().is_empty() {
+        return;
     }
+    let (capture, inbox) = (Arc::clone(capture), inbox.clone());
+    task::spawn(async move {
+        let failure = capture.failure().await;
+        drop(inbox.send(Input::CaptureFailed(failure)).await);
+    });
 }
 
 fn quiet_limit(media: &Media) -> Duration {
@@ -626,18 +529,16 @@ fn quiet_limit(media: &Media) -> Duration {
     }
 }
 
-async fn outputs(show: Option<Show>, media: &Media) -> Result<Outputs, Failure> {
-    // Unasked, no window is opened in the very screen that is being sent.
-    let sends_screen = matches!(media.video, VideoSource::Screen(_));
+async fn outputs(show: Option<Show>) -> Result<Outputs, Failure> {
     match show {
-        Some(Show::None) => Ok(Outputs::NONE),
         Some(Show::Window) => task::spawn_blocking(Outputs::window).await,
-        None if Outputs::display_is_there() && !sends_screen => {
+        None if Outputs::display_is_there() => {
+            // Nobody asked for a window; where none can be had, none is missed.
             Ok(task::spawn_blocking(Outputs::window)
                 .await
                 .unwrap_or(Outputs::NONE))
         }
-        None => Ok(Outputs::NONE),
+        Some(Show::None) | None => Ok(Outputs::NONE),
     }
 }
 
@@ -645,24 +546,19 @@ async fn outputs(show: Option<Show>, media: &Media) -> Result<Outputs, Failure> 
 /// the certificate that all connections of the process share is made.
 async fn warm_up(settings: PeerSettings) {
     task::spawn_blocking(receive::warm_up).await;
-    let Ok(mut peer) = PeerConnection::new(&settings, Arc::new(|_| {})) else {
+    let (described, done) = bounded(1);
+    let listener = Arc::new(move |event| {
+        if let PeerEvent::Described(_) | PeerEvent::Failed(_) = event {
+            let _ = described.try_send(());
+        }
+    });
+    let Ok(mut peer) = PeerConnection::new(&settings, listener) else {
         return;
     };
-    if let Ok(offer) = peer.create_offer() {
-        let _ = offer.await;
-    }
+    peer.negotiate(Step::CreateOffer);
+    // Late or not at all, the first call will tell.
+    let _ = timeout(CLOSE_DEADLINE, done.recv()).await;
     peer.close().await;
-}
-
-fn watch_signals(inbox: Sender<Item>) -> Result<JoinHandle<()>, Failure> {
-    let signals = Signals::new([Signal::Int, Signal::Term, Signal::Hup])
-        .map_err(|error| Failure::new(FailureKind::Other, format!("no signals: {error}")))?;
-    Ok(task::spawn(async move {
-        let mut signals = signals;
-        while signals.next().await.is_some() {
-            let _ = inbox.send(Item::Stopped).await;
-        }
-    }))
 }
 
 #[expect(clippy::disallowed_methods, reason = "this loop owns the clock")]

@@ -1,8 +1,9 @@
 //! One native end of a call: what it captures, how it calls and is called, what it shows.
 //!
-//! The pure files decide ([`session`], [`media`], [`graph`], [`stats`], [`report`], [`backoff`]), the
-//! glue acts ([`signaller`], [`capture`], [`peer`], [`receive`], [`sdp`], [`plugins`]), and [`call`]
-//! is the only file that knows all of them.
+//! The pure files decide ([`session`], [`negotiation`], [`media`], [`graph`], [`stats`], [`report`],
+//! [`backoff`], [`failure`]), the glue acts ([`presence`], [`signaller`], [`capture`], [`peer`],
+//! [`receive`], [`sdp`], [`plugins`], [`allocator`]), and [`call`] is the only file that knows all of
+//! them.
 
 pub mod allocator;
 pub mod backoff;
@@ -12,8 +13,10 @@ pub mod cli;
 pub mod failure;
 pub mod graph;
 pub mod media;
+pub mod negotiation;
 pub mod peer;
 pub mod plugins;
+pub mod presence;
 pub mod receive;
 pub mod report;
 pub mod sdp;

@@ -1,10 +1,10 @@
-//! A connection with one peer: webrtcbin in a pipeline of its own, as async functions.
+//! A connection with one peer: webrtcbin in a pipeline of its own.
 //!
-//! Callbacks come on GStreamer's threads; each tells the owner one [`PeerEvent`] and returns. The
-//! futures need no GLib main loop and may run on any executor. Offers and answers are made without
+//! Whatever comes of what is asked of it, and whatever else happens, is told as a [`PeerEvent`].
+//! Callbacks come on GStreamer's threads; each tells one event and returns. No GLib main loop runs. Offers and answers are made without
 //! media; frames flow once [`PeerConnection::start_media`] is called.
 
-mod negotiation;
+mod description;
 mod outgoing;
 mod promise;
 mod transport;
@@ -18,11 +18,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use anyhow::Context as _;
 use gst::prelude::*;
 use gst_webrtc::WebRTCPeerConnectionState as ConnectionState;
-use protocol::Candidate;
+use protocol::{Candidate, Description};
 
 use crate::capture::{Timeline, Track};
 use crate::failure::{Failure, FailureKind};
 use crate::media::{Kind, Media};
+use crate::negotiation::Step;
 use crate::receive::{self, FirstFrame, Outputs, ReceiveCounters};
 use crate::stats::Counters;
 use outgoing::Outgoing;
@@ -56,6 +57,10 @@ pub struct PeerSettings {
 pub enum PeerEvent {
     /// ICE found a candidate of ours; an empty one ends the list.
     Candidate(Candidate),
+    /// Our offer or answer is made and in place.
+    Described(Description),
+    /// The peer's description is in place.
+    RemoteDescriptionSet,
     /// ICE and DTLS are done and the certificate is the announced one.
     Connected,
     /// The connection cannot go on.
@@ -64,6 +69,10 @@ pub enum PeerEvent {
     FirstSent(Kind),
     /// The first received frame is decoded.
     FirstReceived(FirstFrame),
+    /// Which candidates are in use, if webrtcbin tells; after [`PeerConnection::start_media`].
+    Paired(Option<CandidatePair>),
+    /// The counters that were asked for.
+    Counted(Counters),
     /// The person closed the window.
     WindowClosed,
     /// Latencies changed: [`PeerConnection::recalculate_latency`] is due.
@@ -116,8 +125,26 @@ impl PeerConnection {
         Ok(peer)
     }
 
-    /// Hands a candidate of the peer to ICE. One that cannot be used is left out quietly.
-    pub fn add_candidate(&self, candidate: &Candidate) {
+    /// Takes the negotiation on. What comes of it is an event; what cannot be done is
+    /// [`PeerEvent::Failed`]. [`Step::Send`] is not for this end.
+    pub fn negotiate(&mut self, step: Step) {
+        let done = match step {
+            Step::CreateOffer => self.create_offer(),
+            Step::AcceptOffer(sdp) => self.accept_offer(&sdp),
+            Step::AcceptAnswer(sdp) => self.accept_answer(&sdp),
+            Step::AddCandidate(candidate) => {
+                self.add_candidate(&candidate);
+                Ok(())
+            }
+            Step::Send(_) => Ok(()),
+        };
+        if let Err(failure) = done {
+            (self.listener)(PeerEvent::Failed(failure));
+        }
+    }
+
+    /// One that cannot be used is left out quietly.
+    fn add_candidate(&self, candidate: &Candidate) {
         let line = candidate.sdp_m_line_index;
         self.webrtc
             .emit_by_name::<()>("add-ice-candidate", &[&line, &candidate.candidate]);
@@ -130,6 +157,14 @@ impl PeerConnection {
                 outgoing.start(track, Arc::clone(&self.listener));
             }
         }
+        let reading = webrtc_stats::read(&self.webrtc);
+        self.tell(async move {
+            PeerEvent::Paired(
+                reading
+                    .await
+                    .and_then(|stats| webrtc_stats::candidate_pair(&stats)),
+            )
+        });
     }
 
     /// How many packets have come from the peer, of whatever kind: while it lives, this grows.
@@ -137,8 +172,8 @@ impl PeerConnection {
         self.arrived.load(Ordering::Relaxed)
     }
 
-    /// Reads all counters.
-    pub fn counters(&self) -> impl Future<Output = Counters> + Send + 'static {
+    /// Reads all counters; they come as [`PeerEvent::Counted`].
+    pub fn count(&self) {
         let reading = webrtc_stats::read(&self.webrtc);
         let mut counters = Counters::default();
         counters.received.frames = self.received.frames.load(Ordering::Relaxed);
@@ -160,18 +195,12 @@ impl PeerConnection {
                 }
             }
         }
-        async move {
+        self.tell(async move {
             if let Some(stats) = reading.await {
                 webrtc_stats::count(&stats, &streams, &mut counters);
             }
-            counters
-        }
-    }
-
-    /// The candidates in use, once connected.
-    pub fn candidate_pair(&self) -> impl Future<Output = Option<CandidatePair>> + Send + 'static {
-        let reading = webrtc_stats::read(&self.webrtc);
-        async move { webrtc_stats::candidate_pair(&reading.await?) }
+            PeerEvent::Counted(counters)
+        });
     }
 
     /// Spreads changed latencies through the pipeline. Blocks; not for GStreamer's own threads.
@@ -182,6 +211,12 @@ impl PeerConnection {
     /// Takes everything down and waits until it is, without blocking the executor.
     pub async fn close(self) {
         async_std::task::spawn_blocking(move || drop(self)).await;
+    }
+
+    /// Lets the listener know what comes of something that takes its time.
+    fn tell(&self, outcome: impl Future<Output = PeerEvent> + Send + 'static) {
+        let listener = Arc::clone(&self.listener);
+        async_std::task::spawn(async move { listener(outcome.await) });
     }
 
     fn watch_bus(&self) -> Result<(), anyhow::Error> {

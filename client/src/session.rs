@@ -11,6 +11,7 @@ use protocol::{
 };
 
 use crate::failure::{Failure, FailureKind};
+use crate::negotiation::{self, Negotiation, Step};
 use crate::report::{Direction, Party, Report};
 
 /// How long the other side may take to send an offer, or the answer to ours: a person may have to
@@ -19,9 +20,6 @@ pub const DESCRIPTION_DEADLINE: Duration = Duration::from_secs(45);
 
 /// How long ICE and DTLS may take once both descriptions are known.
 pub const CONNECT_DEADLINE: Duration = Duration::from_secs(20);
-
-/// How many candidates are kept until the description they belong to has arrived.
-const MAX_EARLY_CANDIDATES: usize = 128;
 
 /// A call. It begins waiting or dialling, and is over for good after [`Effect::End`].
 #[derive(Debug)]
@@ -32,16 +30,11 @@ pub struct Session {
     /// When the stage began, on the caller's clock.
     since: Duration,
     quiet_limit: Duration,
-    /// Remote candidates that have overtaken their description.
-    early: Vec<Candidate>,
-    remote_is_set: bool,
     /// Whether the partner may be written to: the relay has paired us.
     paired: bool,
-    /// Our own description, until we are paired.
-    unsent_description: Option<Description>,
-    described: bool,
-    /// Our own candidates, until our description is on its way.
-    unsent_candidates: Vec<Candidate>,
+    negotiation: Negotiation,
+    /// What is to be sent once we are paired.
+    unsent: Vec<Signal>,
 }
 
 /// How far the call has come.
@@ -111,14 +104,8 @@ pub enum Effect {
     Send(String),
     /// Make a peer connection, in place of an earlier one if there is one.
     StartPeer,
-    /// Make an offer.
-    CreateOffer,
-    /// Take this offer and make an answer.
-    AcceptOffer(String),
-    /// Take this answer.
-    AcceptAnswer(String),
-    /// Hand this candidate to ICE.
-    AddCandidate(Candidate),
+    /// Take the negotiation on; never [`Step::Send`].
+    Negotiate(Step),
     /// Let media flow.
     StartMedia,
     /// Close the connection to the relay and make a new one: somebody else is on it.
@@ -148,12 +135,9 @@ impl Session {
             partner: None,
             since: Duration::ZERO,
             quiet_limit,
-            early: Vec::new(),
-            remote_is_set: false,
             paired: false,
-            unsent_description: None,
-            described: false,
-            unsent_candidates: Vec::new(),
+            negotiation: Negotiation::default(),
+            unsent: Vec::new(),
         }
     }
 
@@ -170,16 +154,17 @@ impl Session {
             ClientMessage::Session(peer.as_str()).to_string(),
         ));
         effects.push(Effect::StartPeer);
-        if !request_offer {
-            effects.push(Effect::CreateOffer);
-        }
         let stage = Stage::Dialling { request_offer };
-        Self {
+        let mut session = Self {
             stage,
             partner: Some(peer),
             since: now,
             ..Self::waiting(quiet_limit)
+        };
+        if !request_offer {
+            session.negotiate(now, effects, |negotiation, steps| negotiation.begin(steps));
         }
+        session
     }
 
     /// Whether nobody has called yet.
@@ -203,23 +188,26 @@ impl Session {
             Event::RelayLost => self.relay_lost(effects),
             Event::RelayBack => self.relay = Relay::Presence,
             Event::LocalDescription(description) => {
-                self.unsent_description = Some(description);
-                self.flush(effects);
+                self.negotiate(now, effects, |negotiation, steps| {
+                    negotiation.described(description, steps);
+                });
             }
-            Event::RemoteDescriptionSet if self.stage == Stage::Connecting => {
-                self.remote_is_set = true;
-                effects.extend(self.early.drain(..).map(Effect::AddCandidate));
+            Event::RemoteDescriptionSet => {
+                self.negotiate(now, effects, |negotiation, steps| {
+                    negotiation.remote_is_set(steps);
+                });
             }
             Event::LocalCandidate(candidate) => {
-                self.unsent_candidates.push(candidate);
-                self.flush(effects);
+                self.negotiate(now, effects, |negotiation, steps| {
+                    negotiation.local_candidate(candidate, steps);
+                });
             }
             Event::Connected if self.stage == Stage::Connecting => {
                 self.enter(Stage::Up, now);
                 effects.push(Effect::StartMedia);
             }
-            // Of a connection that is up already, or that nobody waits for.
-            Event::RemoteDescriptionSet | Event::Connected => {}
+            // Of a connection that nobody waits for.
+            Event::Connected => {}
             Event::PeerFailed(failure) => self.fail(Party::Network, failure, effects),
             Event::Tick { quiet } => self.tick(now, quiet, effects),
             Event::Stop(reason) => self.end(Party::Us, Ok(reason.to_owned()), effects),
@@ -264,7 +252,10 @@ impl Session {
                     self.enter(Stage::Expecting, now);
                 } else {
                     self.enter(Stage::Offering, now);
-                    self.flush(effects);
+                    let unsent = std::mem::take(&mut self.unsent);
+                    unsent
+                        .into_iter()
+                        .for_each(|signal| self.send(signal, effects));
                 }
             }
             Some(ServerMessage::Error(text)) => {
@@ -273,11 +264,7 @@ impl Session {
             }
             // The peer's call to us came first. Ours then is a line in its session, which it
             // ignores; what was prepared for an offer of ours is of no use now.
-            _ => {
-                self.unsent_description = None;
-                self.unsent_candidates.clear();
-                self.first_line(line, now, effects);
-            }
+            _ => self.first_line(line, now, effects),
         }
     }
 
@@ -292,6 +279,8 @@ impl Session {
             _ => None,
         };
         let named = caller.is_some();
+        self.negotiation = Negotiation::default();
+        self.unsent.clear();
         self.paired = true;
         self.enter(Stage::Expecting, now);
         self.partner = caller.clone();
@@ -305,67 +294,54 @@ impl Session {
     }
 
     fn signal(&mut self, line: &str, now: Duration, effects: &mut Vec<Effect>) {
-        let report = |kind| Effect::Report(Report::description(kind, Direction::Received));
-        match (Signal::parse(line), self.stage) {
-            (Some(Signal::Ice(candidate)), _) => self.remote_candidate(candidate, effects),
-            (Some(Signal::OfferRequest), Stage::Expecting) => {
-                self.enter(Stage::Offering, now);
-                effects.push(Effect::CreateOffer);
+        // Chat and the like: nothing that we could follow.
+        let Some(signal) = Signal::parse(line) else {
+            return;
+        };
+        self.negotiate(now, effects, |negotiation, steps| {
+            negotiation.signal(signal, steps);
+        });
+    }
+
+    /// Takes the negotiation on, and the call with it.
+    fn negotiate(
+        &mut self,
+        now: Duration,
+        effects: &mut Vec<Effect>,
+        act: impl FnOnce(&mut Negotiation, &mut Vec<Step>),
+    ) {
+        let mut steps = Vec::new();
+        act(&mut self.negotiation, &mut steps);
+        for step in steps {
+            match step {
+                Step::Send(signal) if self.paired => self.send(signal, effects),
+                Step::Send(signal) => self.unsent.push(signal),
+                step @ (Step::CreateOffer
+                | Step::AcceptOffer(_)
+                | Step::AcceptAnswer(_)
+                | Step::AddCandidate(_)) => {
+                    effects.extend(received(&step).map(Effect::Report));
+                    effects.push(Effect::Negotiate(step));
+                }
             }
-            (
-                Some(Signal::Sdp(Description {
-                    kind: SdpType::Offer,
-                    sdp,
-                })),
-                Stage::Expecting,
-            ) => {
+        }
+        match (self.stage, self.negotiation.stage()) {
+            (Stage::Expecting, negotiation::Stage::Offering) => self.enter(Stage::Offering, now),
+            (Stage::Expecting | Stage::Offering, negotiation::Stage::Agreed) => {
                 self.enter(Stage::Connecting, now);
-                effects.extend([report(SdpType::Offer), Effect::AcceptOffer(sdp)]);
             }
-            (
-                Some(Signal::Sdp(Description {
-                    kind: SdpType::Answer,
-                    sdp,
-                })),
-                Stage::Offering,
-            ) if self.described => {
-                self.enter(Stage::Connecting, now);
-                effects.extend([report(SdpType::Answer), Effect::AcceptAnswer(sdp)]);
-            }
-            // An offer while ours is out, a second answer, chat: nothing that we could follow.
-            (Some(Signal::Sdp(_) | Signal::OfferRequest) | None, _) => {}
+            _ => {}
         }
     }
 
-    fn remote_candidate(&mut self, candidate: Candidate, effects: &mut Vec<Effect>) {
-        // libnice cannot resolve names of multicast DNS; it connects through the peer-reflexive
-        // candidate that the partner's own checks reveal.
-        if candidate.is_end_of_candidates() || candidate.is_mdns() {
+    fn send(&self, signal: Signal, effects: &mut Vec<Effect>) {
+        if self.relay != Relay::Carrying {
             return;
         }
-        if self.remote_is_set {
-            effects.push(Effect::AddCandidate(candidate));
-        } else if self.early.len() < MAX_EARLY_CANDIDATES {
-            self.early.push(candidate);
-        }
-    }
-
-    /// Sends what may be sent by now, description first.
-    fn flush(&mut self, effects: &mut Vec<Effect>) {
-        if !self.paired || self.relay != Relay::Carrying {
-            return;
-        }
-        if let Some(description) = self.unsent_description.take() {
-            self.described = true;
+        effects.push(Effect::Send(signal.to_string()));
+        if let Signal::Sdp(description) = signal {
             let report = Report::description(description.kind, Direction::Sent);
-            effects.push(Effect::Send(Signal::Sdp(description).to_string()));
             effects.push(Effect::Report(report));
-        }
-        if self.described {
-            let candidates = self.unsent_candidates.drain(..);
-            effects.extend(
-                candidates.map(|candidate| Effect::Send(Signal::Ice(candidate).to_string())),
-            );
         }
     }
 
@@ -473,4 +449,14 @@ impl Session {
         self.stage = Stage::Over;
         effects.push(Effect::End(Ending { by, outcome }));
     }
+}
+
+/// What is worth telling about a description that came.
+fn received(step: &Step) -> Option<Report> {
+    let kind = match step {
+        Step::AcceptOffer(_) => SdpType::Offer,
+        Step::AcceptAnswer(_) => SdpType::Answer,
+        Step::Send(_) | Step::CreateOffer | Step::AddCandidate(_) => return None,
+    };
+    Some(Report::description(kind, Direction::Received))
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use async_channel::{Receiver, Sender, bounded};
 use async_std::future::timeout;
 use async_std::net::TcpStream;
+use async_std::task::JoinHandle;
 use async_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use async_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
 use async_tungstenite::tungstenite::{Error, Message};
@@ -51,6 +52,7 @@ pub enum RelayEvent {
 #[derive(Debug)]
 pub struct Signaller {
     lines: Sender<String>,
+    serving: JoinHandle<()>,
 }
 
 impl Signaller {
@@ -68,11 +70,17 @@ impl Signaller {
         let (sender, receiver) =
             registering.unwrap_or_else(|_| Err(unreachable(server, "no answer")))?;
         let (lines, waiting) = bounded(MAX_WAITING_LINES);
-        async_std::task::spawn(async move {
+        let serving = async_std::task::spawn(async move {
             let last = serve(sender, receiver, waiting, &listener).await;
             listener(last).await;
         });
-        Ok(Self { lines })
+        Ok(Self { lines, serving })
+    }
+
+    /// Hangs up and waits until the relay has heard it. Bounded in time.
+    pub async fn close(self) {
+        drop(self.lines);
+        self.serving.await;
     }
 
     /// Sends a line. What cannot be sent because the relay is gone, or does not read, is lost: an

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use client::failure::{Failure, FailureKind};
+use client::negotiation::Step;
 use client::report::Party;
 use client::session::{CONNECT_DEADLINE, DESCRIPTION_DEADLINE, Effect, Event, Session};
 use protocol::{Candidate, Description, SdpType, Signal};
@@ -80,10 +81,13 @@ fn words(effects: &[Effect]) -> Vec<String> {
     let word = |effect: &Effect| match effect {
         Effect::Send(line) => format!("send {line}"),
         Effect::StartPeer => "start peer".into(),
-        Effect::CreateOffer => "create offer".into(),
-        Effect::AcceptOffer(sdp) => format!("accept offer {sdp}"),
-        Effect::AcceptAnswer(sdp) => format!("accept answer {sdp}"),
-        Effect::AddCandidate(candidate) => format!("add {}", candidate.candidate),
+        Effect::Negotiate(step) => match step {
+            Step::CreateOffer => "create offer".into(),
+            Step::AcceptOffer(sdp) => format!("accept offer {sdp}"),
+            Step::AcceptAnswer(sdp) => format!("accept answer {sdp}"),
+            Step::AddCandidate(candidate) => format!("add {}", candidate.candidate),
+            Step::Send(signal) => panic!("{signal} has to be sent by the relay"),
+        },
         Effect::StartMedia => "start media".into(),
         Effect::DropRelay => "drop relay".into(),
         Effect::Report(report) => format!("report {report}"),

@@ -3,7 +3,7 @@
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { readFileSync, readdirSync } from 'node:fs';
-import { until } from './until.js';
+import { pause, until } from './until.js';
 
 /** Everything still running, to be stopped whatever happens to the test. */
 const running = new Set();
@@ -70,6 +70,18 @@ export class Program {
 
   get pid() {
     return this.child.pid;
+  }
+
+  /** What the process holds once that has stopped changing. */
+  async settled() {
+    let last = this.resources();
+    return until(`${this.name} comes to rest`, async () => {
+      await pause(200);
+      const now = this.resources();
+      const still = now.threads === last.threads && now.descriptors === last.descriptors;
+      last = now;
+      return still && now;
+    });
   }
 
   /** What the process holds at this moment. */

@@ -100,6 +100,17 @@ pub(super) fn candidate_pair(stats: &gst::Structure) -> Option<CandidatePair> {
     })
 }
 
+impl Default for CandidatePair {
+    fn default() -> Self {
+        let unknown = || "unknown".to_owned();
+        Self {
+            local: unknown(),
+            remote: unknown(),
+            transport: unknown(),
+        }
+    }
+}
+
 fn add_bytes(flow: &mut Flow, ssrc: u64, video: u64, audio: u64, bytes: u64) {
     if ssrc == video {
         flow.video_bytes += bytes;

@@ -3,6 +3,8 @@
 //! Both are made from codec preferences, before any frame flows: what was queued up before the
 //! connection would otherwise arrive as a burst that the other side's jitter buffer never forgets.
 
+use std::sync::Arc;
+
 use anyhow::Context as _;
 use gst::prelude::*;
 use gst_sdp::{SDPMediaRef, SDPMessage};
@@ -12,9 +14,9 @@ use gst_webrtc::{
 };
 use protocol::{Description, SdpType};
 
-use super::PeerConnection;
 use super::outgoing::Outgoing;
 use super::promise::ask;
+use super::{PeerConnection, PeerEvent};
 use crate::failure::{Failure, FailureKind};
 use crate::media::{Codec, Kind, VideoCodec};
 use crate::plugins;
@@ -30,13 +32,9 @@ struct Line {
 impl PeerConnection {
     /// Makes an offer: a line for pictures, then one for sound, each both ways as far as we can.
     ///
-    /// The future borrows nothing and may run on its own.
-    ///
     /// # Errors
     /// When webrtcbin cannot make one.
-    pub fn create_offer(
-        &mut self,
-    ) -> Result<impl Future<Output = Result<Description, Failure>> + Send + 'static, Failure> {
+    pub(super) fn create_offer(&mut self) -> Result<(), Failure> {
         for kind in Kind::ALL {
             let codec = self.media.preferred(kind);
             let receives = plugins::can_receive(codec);
@@ -54,17 +52,15 @@ impl PeerConnection {
             self.add_line(None, &line).map_err(internal)?;
         }
         let webrtc = self.webrtc.clone();
-        Ok(describe(webrtc, SdpType::Offer))
+        self.tell(async move { described(describe(&webrtc, SdpType::Offer).await) });
+        Ok(())
     }
 
     /// Takes the peer's offer and makes the answer to it.
     ///
     /// # Errors
     /// When the offer cannot be read, or no codec of ours is in it.
-    pub fn accept_offer(
-        &mut self,
-        offer: &str,
-    ) -> Result<impl Future<Output = Result<Description, Failure>> + Send + 'static, Failure> {
+    pub(super) fn accept_offer(&mut self, offer: &str) -> Result<(), Failure> {
         let offer = sdp::parse(offer)?;
         self.gate.expect(sdp::fingerprints(&offer));
         let mut is_of_use = false;
@@ -79,20 +75,26 @@ impl PeerConnection {
             return Err(Failure::new(FailureKind::ConnectionFailed, sentence));
         }
         let webrtc = self.webrtc.clone();
-        Ok(async move {
+        let answer = async move {
             set_remote(&webrtc, WebRTCSDPType::Offer, offer).await?;
-            describe(webrtc, SdpType::Answer).await
-        })
+            describe(&webrtc, SdpType::Answer).await
+        };
+        let listener = Arc::clone(&self.listener);
+        self.tell(async move {
+            let answer = answer.await;
+            if answer.is_ok() {
+                listener(PeerEvent::RemoteDescriptionSet);
+            }
+            described(answer)
+        });
+        Ok(())
     }
 
     /// Takes the peer's answer to our offer.
     ///
     /// # Errors
     /// When the answer cannot be read, or rejects a line of ours.
-    pub fn accept_answer(
-        &mut self,
-        answer: &str,
-    ) -> Result<impl Future<Output = Result<(), Failure>> + Send + 'static, Failure> {
+    pub(super) fn accept_answer(&mut self, answer: &str) -> Result<(), Failure> {
         let answer = sdp::parse(answer)?;
         for media in answer.medias().filter(|media| sdp::is_rejected(media)) {
             // A rejected line in a bundle would leave webrtcbin connecting for ever.
@@ -102,7 +104,13 @@ impl PeerConnection {
         }
         self.gate.expect(sdp::fingerprints(&answer));
         let webrtc = self.webrtc.clone();
-        Ok(async move { set_remote(&webrtc, WebRTCSDPType::Answer, answer).await })
+        self.tell(async move {
+            match set_remote(&webrtc, WebRTCSDPType::Answer, answer).await {
+                Ok(()) => PeerEvent::RemoteDescriptionSet,
+                Err(failure) => PeerEvent::Failed(failure),
+            }
+        });
+        Ok(())
     }
 
     /// What we answer to one offered line; `None` for lines that are not media, or not used.
@@ -206,17 +214,17 @@ fn offered_caps(codec: Codec) -> gst::Caps {
 }
 
 /// Has webrtcbin make a description and take it as the local one.
-async fn describe(webrtc: gst::Element, kind: SdpType) -> Result<Description, Failure> {
+async fn describe(webrtc: &gst::Element, kind: SdpType) -> Result<Description, Failure> {
     let (signal, field) = match kind {
         SdpType::Offer => ("create-offer", "offer"),
         SdpType::Answer => ("create-answer", "answer"),
     };
     let make = async {
-        let reply = ask(&webrtc, signal, &None::<gst::Structure>)
+        let reply = ask(webrtc, signal, &None::<gst::Structure>)
             .await?
             .context("no reply")?;
         let description = reply.get::<WebRTCSessionDescription>(field)?;
-        ask(&webrtc, "set-local-description", &description).await?;
+        ask(webrtc, "set-local-description", &description).await?;
         let sdp = description.sdp().as_text()?;
         tracing::trace!("our {kind}:\n{sdp}");
         Ok(Description { kind, sdp })
@@ -238,6 +246,13 @@ async fn set_remote(
             "The other side sent a session description that does not fit this call.",
         )
     })
+}
+
+fn described(result: Result<Description, Failure>) -> PeerEvent {
+    match result {
+        Ok(description) => PeerEvent::Described(description),
+        Err(failure) => PeerEvent::Failed(failure),
+    }
 }
 
 fn codec_refused(kind: Kind, codec: Codec) -> Failure {
