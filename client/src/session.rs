@@ -252,11 +252,11 @@ impl Session {
                     self.enter(Stage::Expecting, now);
                 } else {
                     self.enter(Stage::Offering, now);
-                    let unsent = std::mem::take(&mut self.unsent);
-                    unsent
-                        .into_iter()
-                        .for_each(|signal| self.send(signal, effects));
                 }
+                let unsent = std::mem::take(&mut self.unsent);
+                unsent
+                    .into_iter()
+                    .for_each(|signal| self.send(signal, effects));
             }
             Some(ServerMessage::Error(text)) => {
                 let failure = self.refusal(text);
