@@ -30,6 +30,6 @@ pub fn settle() -> io::Result<()> {
     }
     let mut arguments = std::env::args_os();
     let name = arguments.next().unwrap_or_else(|| OsString::from("client"));
-    let mut again = Command::new("/proc/self/exe");
+    let mut again = Command::new(std::env::current_exe()?);
     Err(again.arg0(name).args(arguments).envs(SETTINGS).exec())
 }

@@ -15,9 +15,10 @@ use async_std::task::{self, JoinHandle};
 use futures_util::StreamExt as _;
 
 use crate::capture::{Capture, Timeline};
-use crate::cli::{Config, Show};
+use crate::config::{Config, Connection, Show};
 use crate::failure::{Failure, FailureKind};
 use crate::graph;
+use crate::link::{Link, quiet_limit};
 use crate::media::{Kind, Media};
 use crate::negotiation::Step;
 use crate::peer::{CandidatePair, PeerConnection, PeerEvent, PeerSettings};
@@ -26,7 +27,7 @@ use crate::presence::{Presence, PresenceEvent};
 use crate::receive::{self, FirstFrame, Outputs};
 use crate::report::Report;
 use crate::session::{Effect, Ending, Event, Session};
-use crate::stats::{Counters, Rates};
+use crate::stats::Counters;
 
 /// Prints a report; an error means that nobody reads them any more.
 pub type Print<'a> = &'a mut dyn FnMut(&Report) -> io::Result<()>;
@@ -40,13 +41,6 @@ const TICK: Duration = Duration::from_secs(1);
 /// How long taking a call down may last before the next one is waited for all the same.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(5);
 
-/// A receiver of pictures reports every second: silence for so long means that it is gone.
-const QUIET_LIMIT: Duration = Duration::from_secs(5);
-
-/// A receiver of sound alone reports about every five seconds
-/// ([RFC 3550, section 6.2](https://www.rfc-editor.org/rfc/rfc3550#section-6.2)).
-const QUIET_LIMIT_WITHOUT_VIDEO: Duration = Duration::from_secs(12);
-
 /// Runs the client until its call is over, or, waiting for calls, until it is stopped.
 ///
 /// # Errors
@@ -55,7 +49,7 @@ pub async fn run(config: Config, print: Print<'_>) -> Result<(), Failure> {
     let (inbox, events) = bounded(MAX_WAITING_EVENTS);
     let stopping = inbox.clone();
     let signals = watch_signals(move || stopping.try_send(Input::Stopped).is_ok())?;
-    let (capture, settings) = prepare(&config).await?;
+    let (capture, settings) = prepare(&config.media, &config.connection, config.show).await?;
     let mut client = Client::new(config, capture, settings, inbox, print);
     let outcome = client.serve(&events).await;
     client.leave().await;
@@ -68,18 +62,22 @@ pub async fn run(config: Config, print: Print<'_>) -> Result<(), Failure> {
 ///
 /// # Errors
 /// Says what is missing: a plugin, a display, a sound server, a device.
-pub async fn prepare(config: &Config) -> Result<(Capture, PeerSettings), Failure> {
-    plugins::check(&graph::capture_elements(&config.media))?;
+pub async fn prepare(
+    media: &Media,
+    connection: &Connection,
+    show: Show,
+) -> Result<(Capture, PeerSettings), Failure> {
+    plugins::check(&graph::capture_elements(media))?;
     let timeline = Timeline::default();
-    let capture = Capture::new(&config.media, &timeline)
+    let capture = Capture::new(media, &timeline)
         .map_err(|error| Failure::new(FailureKind::Other, format!("{error:#}")))?;
     let settings = PeerSettings {
-        media: config.media.clone(),
+        media: media.clone(),
         timeline,
-        outputs: outputs(config.show).await?,
-        stun: config.connection.stun.clone(),
-        turn: config.connection.turn.clone(),
-        local_address: config.connection.local_address,
+        outputs: outputs(show).await?,
+        stun: connection.stun.clone(),
+        turn: connection.turn.clone(),
+        local_address: connection.local_address,
     };
     let warm_up = task::spawn(warm_up(settings.clone()));
     capture.rehearse().await?;
@@ -127,14 +125,8 @@ struct Client<'a> {
 
 /// What exists while a call runs.
 struct Call {
-    number: u64,
-    peer: PeerConnection,
+    link: Link,
     starting_capture: JoinHandle<()>,
-    began: Instant,
-    counters: Counters,
-    counted: Instant,
-    arrived: u64,
-    heard: Instant,
 }
 
 impl<'a> Client<'a> {
@@ -146,7 +138,7 @@ impl<'a> Client<'a> {
         print: Print<'a>,
     ) -> Self {
         let capture = Arc::new(capture);
-        watch_capture(&capture, &inbox);
+        watch_capture(&capture, inbox.clone(), Input::CaptureFailed);
         let hear = inbox.clone();
         let listener = move |event| {
             let hear = hear.clone();
@@ -272,7 +264,11 @@ impl<'a> Client<'a> {
     }
 
     fn peer_event(&mut self, number: u64, event: PeerEvent) -> Option<Ending> {
-        if self.call.as_ref().is_none_or(|call| call.number != number) {
+        if self
+            .call
+            .as_ref()
+            .is_none_or(|call| call.link.number != number)
+        {
             return None;
         }
         let event = match event {
@@ -291,7 +287,7 @@ impl<'a> Client<'a> {
             PeerEvent::LatencyChanged => {
                 self.call
                     .iter()
-                    .for_each(|call| call.peer.recalculate_latency());
+                    .for_each(|call| call.link.peer.recalculate_latency());
                 return None;
             }
         };
@@ -305,17 +301,10 @@ impl<'a> Client<'a> {
     }
 
     fn tick(&mut self) -> Option<Ending> {
-        let is_up = self.session.is_up();
-        let quiet = self.call.as_mut().map_or(Duration::ZERO, |call| {
-            let arrived = call.peer.arrived();
-            if arrived != call.arrived {
-                (call.arrived, call.heard) = (arrived, now());
-            }
-            if is_up {
-                call.peer.count();
-            }
-            call.heard.elapsed()
-        });
+        let quiet = self
+            .call
+            .as_mut()
+            .map_or(Duration::ZERO, |call| call.link.look());
         self.handle(Event::Tick { quiet })
     }
 
@@ -357,12 +346,11 @@ impl<'a> Client<'a> {
                 tracing::warn!("an event of the connection is lost: too many are waiting");
             }
         });
-        let peer = PeerConnection::new(&self.settings, listener)
-            .map_err(|error| Failure::new(FailureKind::Other, format!("{error:#}")))?;
+        let link = Link::new(number, &self.settings, listener)?;
         let starting_capture = match self.call.take() {
             // The peer's call overtook ours: what was prepared for ours makes room.
             Some(call) => {
-                task::spawn(call.peer.close());
+                task::spawn(call.link.peer.close());
                 call.starting_capture
             }
             None => {
@@ -370,36 +358,28 @@ impl<'a> Client<'a> {
                 task::spawn(async move { capture.start().await })
             }
         };
-        let began = now();
         self.call = Some(Call {
-            number,
-            peer,
+            link,
             starting_capture,
-            began,
-            counters: Counters::default(),
-            counted: began,
-            arrived: 0,
-            heard: began,
         });
         Ok(())
     }
 
     fn negotiate(&mut self, step: Step) {
         if let Some(call) = &mut self.call {
-            call.peer.negotiate(step);
+            call.link.peer.negotiate(step);
         }
     }
 
     fn start_media(&mut self) {
         if let Some(call) = &mut self.call {
-            (call.heard, call.counted) = (now(), now());
-            call.peer.start_media(self.capture.tracks());
+            call.link.start_media(self.capture.tracks());
         }
     }
 
     fn report_connected(&mut self, pair: Option<CandidatePair>) {
         let Some(call) = &self.call else { return };
-        let setup_ms = u64::try_from(call.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let setup_ms = call.link.age_ms();
         let CandidatePair {
             local,
             remote,
@@ -442,9 +422,7 @@ impl<'a> Client<'a> {
 
     fn report_rates(&mut self, counters: Counters) {
         let Some(call) = &mut self.call else { return };
-        let (elapsed, age) = (call.counted.elapsed(), call.began.elapsed());
-        let rates = Rates::between(&call.counters, &counters, elapsed, age);
-        (call.counters, call.counted) = (counters, now());
+        let rates = call.link.rates(counters);
         self.report(Report::Stats(rates));
     }
 
@@ -456,11 +434,11 @@ impl<'a> Client<'a> {
 
     /// Reports the end of the call.
     fn end(&mut self, ending: Ending) -> Result<(), Failure> {
-        let seconds = self
+        let age = self
             .call
             .as_ref()
-            .map_or(0.0, |call| call.began.elapsed().as_secs_f64());
-        let seconds = (seconds * 10.0).round() / 10.0;
+            .map_or(Duration::ZERO, |call| call.link.age());
+        let seconds = (age.as_secs_f64() * 10.0).round() / 10.0;
         let reason = match &ending.outcome {
             Ok(reason) => reason.clone(),
             Err(failure) => failure.sentence.clone(),
@@ -501,7 +479,7 @@ impl<'a> Client<'a> {
 impl Call {
     async fn take_down(self, capture: &Capture) {
         let closing = async {
-            self.peer.close().await;
+            self.link.peer.close().await;
             self.starting_capture.await;
             capture.stop().await;
         };
@@ -511,34 +489,28 @@ impl Call {
     }
 }
 
-fn watch_capture(capture: &Arc<Capture>, inbox: &Sender<Input>) {
-    if capture.tracks().is_empty() {
-        return;
-    }
-    let (capture, inbox) = (Arc::clone(capture), inbox.clone());
-    task::spawn(async move {
-        let failure = capture.failure().await;
-        drop(inbox.send(Input::CaptureFailed(failure)).await);
-    });
-}
-
-fn quiet_limit(media: &Media) -> Duration {
-    match media.sent(Kind::Video) {
-        Some(_) => QUIET_LIMIT,
-        None => QUIET_LIMIT_WITHOUT_VIDEO,
+/// Puts it into an inbox when the capture cannot go on.
+pub fn watch_capture<I: Send + 'static>(
+    capture: &Arc<Capture>,
+    inbox: Sender<I>,
+    wrap: fn(Failure) -> I,
+) {
+    if !capture.tracks().is_empty() {
+        let capture = Arc::clone(capture);
+        task::spawn(async move { drop(inbox.send(wrap(capture.failure().await)).await) });
     }
 }
 
-async fn outputs(show: Option<Show>) -> Result<Outputs, Failure> {
+async fn outputs(show: Show) -> Result<Outputs, Failure> {
     match show {
-        Some(Show::Window) => task::spawn_blocking(Outputs::window).await,
-        None if Outputs::display_is_there() => {
+        Show::Window => task::spawn_blocking(Outputs::window).await,
+        Show::WindowWherePossible if Outputs::display_is_there() => {
             // Nobody asked for a window; where none can be had, none is missed.
             Ok(task::spawn_blocking(Outputs::window)
                 .await
                 .unwrap_or(Outputs::NONE))
         }
-        Some(Show::None) | None => Ok(Outputs::NONE),
+        Show::WindowWherePossible | Show::Nowhere => Ok(Outputs::NONE),
     }
 }
 

@@ -1,4 +1,4 @@
-//! The command line: what was typed ([`Args`]) and what is meant ([`Config`]).
+//! The command line: what was typed. What is meant is [`Config`].
 
 use std::net::IpAddr;
 
@@ -6,6 +6,7 @@ use clap::{Parser, ValueEnum};
 use protocol::PeerId;
 use url::Url;
 
+use crate::config::{Callee, Config, Connection, Show};
 use crate::media::{AudioSource, Media, Region, Screen, VideoCodec, VideoFormat, VideoSource};
 use crate::signaller::relay_address;
 
@@ -35,7 +36,7 @@ pub struct Args {
 
     /// Where what comes in is shown [default: window where there is a display]
     #[arg(long, value_enum, value_name = "WHERE")]
-    show: Option<Show>,
+    show: Option<Where>,
 
     /// Print every report as a JSON object on a line
     #[arg(long)]
@@ -63,19 +64,19 @@ Exit codes: 0 ended in order, 1 failed, 2 wrong usage, 3 relay unreachable, 4 no
 pub struct ConnectionArgs {
     /// The relay
     #[arg(long, value_name = "URL", default_value = "ws://127.0.0.1:8443", value_parser = relay_address)]
-    pub server: Url,
+    server: Url,
 
     /// A STUN server, as stun://HOST:PORT
     #[arg(long, value_name = "URL", value_parser = |text: &str| ice_server(text, &["stun"]))]
-    pub stun: Option<String>,
+    stun: Option<String>,
 
     /// A TURN server, as turn://USER:PASSWORD@HOST:PORT with both percent-encoded; may be repeated
     #[arg(long, value_name = "URL", value_parser = |text: &str| ice_server(text, &["turn", "turns"]))]
-    pub turn: Vec<String>,
+    turn: Vec<String>,
 
     /// Use this address alone for the media, for example 127.0.0.1
     #[arg(long, value_name = "ADDRESS", hide = true)]
-    pub local_address: Option<IpAddr>,
+    local_address: Option<IpAddr>,
 }
 
 /// What is sent.
@@ -127,37 +128,8 @@ pub struct MediaArgs {
     bitrate_kbps: u32,
 }
 
-/// What is meant.
-#[derive(Clone, Debug)]
-pub struct Config {
-    /// Whom to call; `None` to be called.
-    pub call: Option<Callee>,
-    /// The id under which we are known.
-    pub our_id: PeerId,
-    /// How the relay and the peers are reached.
-    pub connection: ConnectionArgs,
-    /// What is sent.
-    pub media: Media,
-    /// Where what comes in is shown; `None` for a window where that is possible.
-    pub show: Option<Show>,
-    /// Whether reports are JSON.
-    pub json: bool,
-    /// Whether to print the text of the capture instead of running.
-    pub print_pipeline: bool,
-}
-
-/// A peer to be called.
-#[derive(Clone, Debug)]
-pub struct Callee {
-    /// Its id.
-    pub peer: PeerId,
-    /// Whether it is asked to make the offer.
-    pub request_offer: bool,
-}
-
-/// Where what comes in is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Show {
+enum Where {
     /// In a window, with sound
     Window,
     /// Nowhere; it is decoded and counted
@@ -202,11 +174,27 @@ impl Args {
                 request_offer: self.request_offer,
             }),
             our_id: self.our_id.unwrap_or_else(|| decimal_id(random())),
-            connection: self.connection,
+            connection: self.connection.into_connection(),
             media: self.media.into_media(),
-            show: self.show,
+            show: match self.show {
+                Some(Where::Window) => Show::Window,
+                Some(Where::None) => Show::Nowhere,
+                None => Show::WindowWherePossible,
+            },
             json: self.json,
             print_pipeline: self.print_pipeline,
+        }
+    }
+}
+
+impl ConnectionArgs {
+    /// How the relay and the peers are reached.
+    pub fn into_connection(self) -> Connection {
+        Connection {
+            server: self.server,
+            stun: self.stun,
+            turn: self.turn,
+            local_address: self.local_address,
         }
     }
 }

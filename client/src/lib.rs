@@ -3,20 +3,23 @@
 //! The pure files decide ([`session`], [`negotiation`], [`media`], [`graph`], [`stats`], [`report`],
 //! [`backoff`], [`failure`]), the glue acts ([`presence`], [`signaller`], [`capture`], [`peer`],
 //! [`receive`], [`sdp`], [`plugins`], [`allocator`]), and [`call`] is the only file that knows all of
-//! them.
+//! them. [`link`] is what a call and a room have in common.
 
 pub mod allocator;
 pub mod backoff;
 pub mod call;
 pub mod capture;
 pub mod cli;
+pub mod config;
 pub mod failure;
 pub mod graph;
+pub mod link;
 pub mod media;
 pub mod negotiation;
 pub mod peer;
 pub mod plugins;
 pub mod presence;
+pub mod program;
 pub mod receive;
 pub mod report;
 pub mod sdp;

@@ -137,12 +137,12 @@ impl Report {
             SdpType::Answer => Self::Answer { direction },
         }
     }
+}
 
-    /// The JSON object of `--json`, on one line.
-    pub fn to_json(&self) -> String {
-        // Nothing in a report can fail to serialize: there are no maps with odd keys in it.
-        serde_json::to_string(self).unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}"))
-    }
+/// The JSON object of a report, on one line.
+pub fn to_json(report: &impl Serialize) -> String {
+    // Nothing in a report can fail to serialize: there are no maps with odd keys in it.
+    serde_json::to_string(report).unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}"))
 }
 
 impl fmt::Display for Report {
@@ -237,7 +237,11 @@ impl fmt::Display for Form<'_> {
     }
 }
 
-fn as_text<T: fmt::Display, S: serde::Serializer>(value: &T, to: S) -> Result<S::Ok, S::Error> {
+/// Serializes a value as the text it displays as.
+///
+/// # Errors
+/// When the serializer fails.
+pub fn as_text<T: fmt::Display, S: serde::Serializer>(value: &T, to: S) -> Result<S::Ok, S::Error> {
     to.collect_str(value)
 }
 

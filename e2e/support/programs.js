@@ -25,11 +25,11 @@ export class Relay extends Program {
   }
 }
 
-/** The native client, with its reports as objects. */
+/** A native client, with its reports as objects. */
 export class Client extends Program {
-  constructor(relay, args, env = {}) {
-    const all = ['--json', '--show', 'none', '--server', relay.url, ...args];
-    super(join(binaries, 'client'), all, { name: `client ${args.join(' ')}`, env });
+  constructor(relay, args, env = {}, { program = 'client', before = ['--show', 'none'] } = {}) {
+    const all = ['--json', ...before, '--server', relay.url, ...args];
+    super(join(binaries, program), all, { name: `${program} ${args.join(' ')}`, env });
     /** @type {any[]} */
     this.reports = [];
   }
@@ -74,6 +74,21 @@ export class Client extends Program {
       const found = this.reports.slice(after).filter((report) => report.event === 'stats');
       return found.length >= count && found.slice(0, count);
     }, limitMs);
+  }
+}
+
+/** A native participant of a room. */
+export class RoomClient extends Client {
+  constructor(relay, args) {
+    super(relay, args, {}, { program: 'room-client', before: [] });
+  }
+
+  /** Starts it and waits until it is in the room. */
+  static async start(relay, args) {
+    const client = new RoomClient(relay, args);
+    client.id = (await client.report('registered')).id;
+    await client.report('joined');
+    return client;
   }
 }
 

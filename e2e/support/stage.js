@@ -1,7 +1,7 @@
 // What a test has started is stopped when the test is over, last first, whatever became of it.
 
 import { Browser } from './browser.js';
-import { Client, Relay, Screen, Sound } from './programs.js';
+import { Client, Relay, RoomClient, Screen, Sound } from './programs.js';
 
 export class Stage {
   /** @param {import('node:test').TestContext} test */
@@ -27,6 +27,11 @@ export class Stage {
   /** A client that sends a test picture and a tone, unless `args` say otherwise. */
   client(relay, args, env) {
     return this.keep(Client.start(relay, ['--video', 'test', '--audio', 'test', ...args], env));
+  }
+
+  /** A participant that sends a test picture and a tone, unless `args` say otherwise. */
+  roomClient(relay, args) {
+    return this.keep(RoomClient.start(relay, ['--video', 'test', '--audio', 'test', ...args]));
   }
 
   browser(options) {

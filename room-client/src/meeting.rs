@@ -1,0 +1,330 @@
+//! The loop of a participant: what happens comes into one inbox, the [`Room`] says what is to be
+//! done, this file does it.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use async_channel::{Receiver, Sender, bounded};
+use async_std::future::timeout;
+use async_std::task;
+use client::call::{prepare, watch_capture, watch_signals};
+use client::capture::Capture;
+use client::config::{Connection, Show};
+use client::failure::Failure;
+use client::link::{Link, quiet_limit};
+use client::media::Media;
+use client::peer::{CandidatePair, PeerEvent, PeerSettings};
+use client::presence::{Presence, PresenceEvent};
+use client::receive::FirstFrame;
+use client::stats::Counters;
+use protocol::{PeerId, RoomId};
+
+use crate::report::Report;
+use crate::room::{Effect, Event, MAX_MEMBERS, Room};
+
+/// Prints a report; an error means that nobody reads them any more.
+pub(crate) type Print<'a> = &'a mut dyn FnMut(&Report) -> io::Result<()>;
+
+/// How many events may wait.
+const MAX_WAITING_EVENTS: usize = 64 * MAX_MEMBERS;
+
+/// How often statistics are read and everybody's life is checked.
+const TICK: Duration = Duration::from_secs(1);
+
+/// How long taking everything down may last.
+const CLOSE_DEADLINE: Duration = Duration::from_secs(5);
+
+/// What is meant, whatever was typed.
+#[derive(Clone, Debug)]
+pub(crate) struct Config {
+    pub(crate) room: RoomId,
+    pub(crate) our_id: PeerId,
+    pub(crate) connection: Connection,
+    pub(crate) media: Media,
+    pub(crate) json: bool,
+}
+
+/// Takes part in a room until it is stopped.
+///
+/// # Errors
+/// Why it cannot join, or cannot go on.
+pub(crate) async fn run(config: Config, print: Print<'_>) -> Result<(), Failure> {
+    let (inbox, events) = bounded(MAX_WAITING_EVENTS);
+    let stopping = inbox.clone();
+    let signals = watch_signals(move || stopping.try_send(Input::Stopped).is_ok())?;
+    let (capture, settings) = prepare(&config.media, &config.connection, Show::Nowhere).await?;
+    capture.start().await;
+    let mut meeting = Meeting::new(config, capture, settings, inbox, print);
+    let outcome = meeting.serve(&events).await;
+    meeting.leave().await;
+    signals.cancel().await;
+    outcome
+}
+
+enum Input {
+    Relay(PresenceEvent),
+    /// Of the connection with this number.
+    Peer(PeerId, u64, PeerEvent),
+    CaptureFailed(Failure),
+    Stopped,
+}
+
+struct Meeting<'a> {
+    config: Config,
+    settings: PeerSettings,
+    capture: Arc<Capture>,
+    inbox: Sender<Input>,
+    print: Print<'a>,
+    /// Nobody reads our reports any more.
+    unread: bool,
+    began: Instant,
+    numbers: u64,
+    presence: Presence,
+    room: Room,
+    links: BTreeMap<PeerId, Link>,
+}
+
+impl<'a> Meeting<'a> {
+    fn new(
+        config: Config,
+        capture: Capture,
+        settings: PeerSettings,
+        inbox: Sender<Input>,
+        print: Print<'a>,
+    ) -> Self {
+        let capture = Arc::new(capture);
+        watch_capture(&capture, inbox.clone(), Input::CaptureFailed);
+        let hear = inbox.clone();
+        let listener = move |event| {
+            let hear = hear.clone();
+            async move { drop(hear.send(Input::Relay(event)).await) }
+        };
+        let server = config.connection.server.clone();
+        Self {
+            presence: Presence::begin(server, config.our_id.clone(), listener),
+            room: Room::new(config.room.clone(), quiet_limit(&config.media)),
+            config,
+            settings,
+            capture,
+            inbox,
+            print,
+            unread: false,
+            began: now(),
+            numbers: 0,
+            links: BTreeMap::new(),
+        }
+    }
+
+    async fn serve(&mut self, events: &Receiver<Input>) -> Result<(), Failure> {
+        let mut next_tick = now() + TICK;
+        loop {
+            let wait = next_tick.saturating_duration_since(now());
+            let input = match wait.is_zero() {
+                true => None,
+                false => timeout(wait, events.recv()).await.ok().and_then(Result::ok),
+            };
+            match input {
+                None => {
+                    next_tick = now() + TICK;
+                    self.tick()?;
+                }
+                Some(Input::Stopped) => {
+                    let (room, reason) = (self.config.room.clone(), "stopped here".to_owned());
+                    self.report(Report::Left { room, reason });
+                    return Ok(());
+                }
+                Some(Input::CaptureFailed(failure)) => return Err(failure),
+                Some(Input::Relay(event)) => self.relay_event(event)?,
+                Some(Input::Peer(peer, number, event)) => self.peer_event(&peer, number, event)?,
+            }
+            if self.unread {
+                return Ok(());
+            }
+        }
+    }
+
+    fn relay_event(&mut self, event: PresenceEvent) -> Result<(), Failure> {
+        match event {
+            PresenceEvent::Registered => {
+                let id = self.config.our_id.clone();
+                let server = self.config.connection.server.to_string();
+                self.report(Report::Registered { id, server });
+                self.handle(Event::Registered)
+            }
+            PresenceEvent::Line(line) => self.handle(Event::Line(&line)),
+            PresenceEvent::Closed => {
+                self.report(Report::RelayLost {
+                    reason: "it closed the connection".into(),
+                });
+                Ok(())
+            }
+            PresenceEvent::Lost(reason) => {
+                self.report(Report::RelayLost { reason });
+                Ok(())
+            }
+            PresenceEvent::Refused(failure) => Err(failure),
+        }
+    }
+
+    fn peer_event(&mut self, peer: &PeerId, number: u64, event: PeerEvent) -> Result<(), Failure> {
+        let Some(link) = self
+            .links
+            .get_mut(peer)
+            .filter(|link| link.number == number)
+        else {
+            return Ok(());
+        };
+        match event {
+            PeerEvent::Candidate(candidate) => {
+                return self.handle(Event::LocalCandidate(peer, candidate));
+            }
+            PeerEvent::Described(description) => {
+                return self.handle(Event::LocalDescription(peer, description));
+            }
+            PeerEvent::RemoteDescriptionSet => {
+                return self.handle(Event::RemoteDescriptionSet(peer));
+            }
+            PeerEvent::Connected => return self.handle(Event::Connected(peer)),
+            PeerEvent::Failed(failure) => return self.handle(Event::PeerFailed(peer, failure)),
+            PeerEvent::Paired(pair) => self.report_connected(peer, pair),
+            PeerEvent::Counted(counters) => self.report_rates(peer, counters),
+            PeerEvent::FirstReceived(frame) => self.report_first_received(peer, &frame),
+            PeerEvent::LatencyChanged => link.peer.recalculate_latency(),
+            PeerEvent::FirstSent(_) | PeerEvent::WindowClosed => {}
+        }
+        Ok(())
+    }
+
+    fn tick(&mut self) -> Result<(), Failure> {
+        let quiet: Vec<_> = self
+            .links
+            .iter_mut()
+            .map(|(peer, link)| (peer.clone(), link.look()))
+            .collect();
+        for (peer, quiet) in quiet {
+            self.handle(Event::Quiet(&peer, quiet))?;
+        }
+        self.handle(Event::Tick)
+    }
+
+    fn handle(&mut self, event: Event<'_>) -> Result<(), Failure> {
+        let mut effects = Vec::new();
+        self.room.handle(event, self.began.elapsed(), &mut effects);
+        for effect in effects {
+            match effect {
+                Effect::Send(line) => self.presence.send(line),
+                Effect::StartPeer(peer) => self.start_peer(peer)?,
+                Effect::Negotiate(peer, step) => {
+                    if let Some(link) = self.links.get_mut(&peer) {
+                        link.peer.negotiate(step);
+                    }
+                }
+                Effect::StartMedia(peer) => self.start_media(&peer),
+                Effect::ClosePeer(peer) => self.close_peer(&peer),
+                Effect::Report(report) => self.report(report),
+                Effect::Fail(failure) => return Err(failure),
+            }
+        }
+        Ok(())
+    }
+
+    fn start_peer(&mut self, peer: PeerId) -> Result<(), Failure> {
+        self.close_peer(&peer);
+        self.numbers += 1;
+        let number = self.numbers;
+        let (inbox, from) = (self.inbox.clone(), peer.clone());
+        let listener = Arc::new(move |event| {
+            if inbox
+                .try_send(Input::Peer(from.clone(), number, event))
+                .is_err()
+            {
+                tracing::warn!(peer = ?from, "an event of the connection is lost");
+            }
+        });
+        let link = Link::new(number, &self.settings, listener)?;
+        self.links.insert(peer, link);
+        Ok(())
+    }
+
+    fn start_media(&mut self, peer: &PeerId) {
+        if let Some(link) = self.links.get_mut(peer) {
+            link.start_media(self.capture.tracks());
+        }
+    }
+
+    fn close_peer(&mut self, peer: &PeerId) {
+        if let Some(link) = self.links.remove(peer) {
+            // The others need not wait for it.
+            task::spawn(link.peer.close());
+        }
+    }
+
+    fn report_connected(&mut self, peer: &PeerId, pair: Option<CandidatePair>) {
+        let Some(link) = self.links.get(peer) else {
+            return;
+        };
+        let setup_ms = link.age_ms();
+        let CandidatePair {
+            local,
+            remote,
+            transport,
+        } = pair.unwrap_or_default();
+        let peer = peer.clone();
+        self.report(Report::Connected {
+            peer,
+            local,
+            remote,
+            transport,
+            setup_ms,
+        });
+    }
+
+    fn report_first_received(&mut self, peer: &PeerId, frame: &FirstFrame) {
+        let (width, height) = frame.size.unwrap_or_default();
+        self.report(Report::FirstFrameReceived {
+            peer: peer.clone(),
+            kind: frame.codec.kind(),
+            codec: frame.codec.to_string(),
+            width,
+            height,
+        });
+    }
+
+    fn report_rates(&mut self, peer: &PeerId, counters: Counters) {
+        let Some(link) = self.links.get_mut(peer) else {
+            return;
+        };
+        let rates = link.rates(counters);
+        self.report(Report::Stats {
+            peer: peer.clone(),
+            rates,
+        });
+    }
+
+    fn report(&mut self, report: Report) {
+        if !self.unread && (self.print)(&report).is_err() {
+            self.unread = true;
+        }
+    }
+
+    /// Leaves the room first, so that nobody waits for us, then takes everything down.
+    async fn leave(self) {
+        self.presence.leave().await;
+        let closing = async {
+            for link in self.links.into_values() {
+                link.peer.close().await;
+            }
+            self.capture.stop().await;
+        };
+        if timeout(CLOSE_DEADLINE, closing).await.is_err() {
+            tracing::error!("the connections could not be taken down in time");
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "this loop owns the clock")]
+fn now() -> Instant {
+    Instant::now()
+}
