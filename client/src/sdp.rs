@@ -30,6 +30,9 @@ pub fn parse(text: &str) -> Result<SDPMessage, Failure> {
             "The other side sent a session description that cannot be read.",
         )
     };
+    if text.is_empty() {
+        return Err(unreadable());
+    }
     let sdp = SDPMessage::parse_buffer(text.as_bytes()).map_err(|_| unreadable())?;
     if sdp.medias_len() == 0 {
         return Err(unreadable());
