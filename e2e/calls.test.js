@@ -98,6 +98,7 @@ test('either side may send less than everything', async (t) => {
     if (number !== 2) await viewer.page.close();
     const ended = await client.report('ended', { after });
     if (number === 2) assert.match(ended.reason, /Neither side sends/);
+    await client.report('registered', { after: client.reports.indexOf(ended) });
 
     const sender = await browser.open(relay, `call=cam${number}&send=camera`);
     await client.report('first-frame-received', { after, where: ({ kind }) => kind === 'video' });

@@ -59,7 +59,7 @@ test('without a plugin', async (t) => {
   };
   const failed = await failing(NOWHERE, ['--video-codec', 'h264'], env);
   assert.equal(failed.exit_code, 7);
-  assert.match(failed.reason, /nicesrc, x264enc/);
+  assert.match(failed.reason, /nicesrc, nicesink, x264enc/);
   assert.match(failed.reason, /apt-get install gstreamer1.0-nice gstreamer1.0-plugins-ugly/);
 });
 

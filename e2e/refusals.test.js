@@ -69,12 +69,13 @@ test('a codec that the browser does not take ends the call in words', async (t) 
   assert.match(failed.reason, /does not take H\.264/);
 });
 
-test('a waiting machine declines a codec it does not send, and waits on', async (t) => {
+test('a waiting machine declines a codec it does not send, says so, and waits on', async (t) => {
   const stage = new Stage(t);
   const relay = await stage.relay();
   const waiting = await stage.client(relay, ['--our-id', 'cam', '--video-codec', 'vp8']);
   const failed = await failing(relay, ['--peer-id', 'cam', '--video-codec', 'h264']);
-  assert.equal(failed.exit_code, 12);
+  assert.equal(failed.exit_code, 11);
+  assert.match(failed.reason, /does not take H\.264/);
   const ended = await waiting.report('ended');
   assert.match(ended.reason, /does not take VP8/);
   const caller = await stage.client(relay, ['--peer-id', 'cam']);

@@ -4,39 +4,33 @@
 //! capture, a signal, the passing of time) comes into one inbox; the [`Session`] says what is to be
 //! done; this file does it. What takes long is done elsewhere and comes back through the inbox.
 
-use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use async_channel::{Receiver, Sender, bounded};
+use async_channel::bounded;
 use async_signal::{Signal, Signals};
 use async_std::future::timeout;
 use async_std::task::{self, JoinHandle};
 use futures_util::StreamExt as _;
+use futures_util::future::join;
 
 use crate::capture::{Capture, Timeline};
 use crate::config::{Config, Connection, Show};
 use crate::failure::{Failure, FailureKind};
 use crate::graph;
-use crate::link::{Link, quiet_limit};
+use crate::inbox::{Inbox, Input, Ways};
+use crate::link::Link;
 use crate::media::{Kind, Media};
 use crate::negotiation::Step;
 use crate::peer::{CandidatePair, PeerConnection, PeerEvent, PeerSettings};
 use crate::plugins;
 use crate::presence::{Presence, PresenceEvent};
+use crate::printer::Printer;
 use crate::receive::{self, FirstFrame, Outputs};
 use crate::report::Report;
 use crate::session::{Effect, Ending, Event, Session};
+use crate::signaller::label;
 use crate::stats::Counters;
-
-/// Prints a report; an error means that nobody reads them any more.
-pub type Print<'a> = &'a mut dyn FnMut(&Report) -> io::Result<()>;
-
-/// How many events may wait. Far more than a call has; whoever floods us loses its own events.
-const MAX_WAITING_EVENTS: usize = 1024;
-
-/// How often statistics are read and the partner's life is checked.
-const TICK: Duration = Duration::from_secs(1);
 
 /// How long taking a call down may last before the next one is waited for all the same.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(5);
@@ -45,13 +39,13 @@ const CLOSE_DEADLINE: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// Why it cannot go on.
-pub async fn run(config: Config, print: Print<'_>) -> Result<(), Failure> {
-    let (inbox, events) = bounded(MAX_WAITING_EVENTS);
-    let stopping = inbox.clone();
-    let signals = watch_signals(move || stopping.try_send(Input::Stopped).is_ok())?;
+pub async fn run(config: Config, printer: Printer) -> Result<(), Failure> {
+    let (ways, mut inbox) = Ways::new();
+    let stopping = ways.clone();
+    let signals = watch_signals(move || stopping.stop())?;
     let (capture, settings) = prepare(&config.media, &config.connection, config.show).await?;
-    let mut client = Client::new(config, capture, settings, inbox, print);
-    let outcome = client.serve(&events).await;
+    let mut client = Client::new(config, capture, settings, ways, printer);
+    let outcome = client.serve(&mut inbox).await;
     client.leave().await;
     signals.cancel().await;
     outcome
@@ -85,7 +79,8 @@ pub async fn prepare(
     Ok((capture, settings))
 }
 
-/// Calls `stop` at every signal that asks a program to end, until it returns false.
+/// Calls `stop` at every signal that asks a program to end, until it says that nothing is left to
+/// stop, by false.
 ///
 /// # Errors
 /// When the system does not hand out signals.
@@ -97,21 +92,13 @@ pub fn watch_signals(stop: impl Fn() -> bool + Send + 'static) -> Result<JoinHan
     }))
 }
 
-/// What comes into the inbox.
-enum Input {
-    Relay(PresenceEvent),
-    /// Of the connection with this number: what comes late from an earlier one is ignored.
-    Peer(u64, PeerEvent),
-    CaptureFailed(Failure),
-    Stopped,
-}
-
-struct Client<'a> {
+struct Client {
     config: Config,
     settings: PeerSettings,
     capture: Arc<Capture>,
-    inbox: Sender<Input>,
-    print: Print<'a>,
+    /// A call's connection goes by its number: what comes late from an earlier one is ignored.
+    ways: Ways<u64>,
+    printer: Printer,
     /// Nobody reads our reports any more.
     unread: bool,
     began: Instant,
@@ -129,30 +116,25 @@ struct Call {
     starting_capture: JoinHandle<()>,
 }
 
-impl<'a> Client<'a> {
+impl Client {
     fn new(
         config: Config,
         capture: Capture,
         settings: PeerSettings,
-        inbox: Sender<Input>,
-        print: Print<'a>,
+        ways: Ways<u64>,
+        printer: Printer,
     ) -> Self {
         let capture = Arc::new(capture);
-        watch_capture(&capture, inbox.clone(), Input::CaptureFailed);
-        let hear = inbox.clone();
-        let listener = move |event| {
-            let hear = hear.clone();
-            async move { drop(hear.send(Input::Relay(event)).await) }
-        };
+        ways.watch_capture(&capture);
         let server = config.connection.server.clone();
         Self {
-            presence: Presence::begin(server, config.our_id.clone(), listener),
-            session: Session::waiting(quiet_limit(&config.media)),
+            presence: Presence::begin(server, config.our_id.clone(), ways.relay()),
+            session: Session::waiting(),
             config,
             settings,
             capture,
-            inbox,
-            print,
+            ways,
+            printer,
             unread: false,
             began: now(),
             calls: 0,
@@ -162,24 +144,15 @@ impl<'a> Client<'a> {
     }
 
     /// Takes one event after the other until there is a reason to end.
-    async fn serve(&mut self, events: &Receiver<Input>) -> Result<(), Failure> {
-        let mut next_tick = now() + TICK;
+    async fn serve(&mut self, inbox: &mut Inbox<u64>) -> Result<(), Failure> {
         loop {
-            let wait = next_tick.saturating_duration_since(now());
-            let input = match wait.is_zero() {
-                true => None,
-                false => timeout(wait, events.recv()).await.ok().and_then(Result::ok),
-            };
-            let ending = match input {
-                None => {
-                    next_tick = now() + TICK;
-                    self.tick()
-                }
-                Some(Input::Stopped) => return self.stop("stopped here"),
-                Some(Input::CaptureFailed(failure)) => return self.fail(failure),
-                Some(Input::Relay(PresenceEvent::Refused(failure))) => return Err(failure),
-                Some(Input::Relay(event)) => self.relay_event(event),
-                Some(Input::Peer(number, event)) => self.peer_event(number, event),
+            let ending = match inbox.next().await {
+                Input::Stopped => return self.stop("stopped here"),
+                Input::CaptureFailed(failure) => return self.fail(failure),
+                Input::Relay(PresenceEvent::Refused(failure)) => return self.fail(failure),
+                Input::Relay(event) => self.relay_event(event),
+                Input::Peer(number, event) => self.peer_event(number, event),
+                Input::Tick => self.tick(),
             };
             if self.unread {
                 return self.stop("nobody reads the reports");
@@ -241,21 +214,17 @@ impl<'a> Client<'a> {
     fn registered(&mut self) -> Option<Ending> {
         self.registered = true;
         let id = self.config.our_id.clone();
-        self.report(Report::Registered {
-            id,
-            server: self.config.connection.server.to_string(),
-        });
+        let server = label(&self.config.connection.server);
+        self.report(Report::Registered { id, server });
         if self.call.is_some() {
             return self.handle(Event::RelayBack);
         }
-        let quiet_limit = quiet_limit(&self.config.media);
         let mut effects = Vec::new();
         self.session = match &self.config.call {
-            None => Session::waiting(quiet_limit),
+            None => Session::waiting(),
             Some(callee) => Session::calling(
                 callee.peer.clone(),
                 callee.request_offer,
-                quiet_limit,
                 self.began.elapsed(),
                 &mut effects,
             ),
@@ -301,11 +270,8 @@ impl<'a> Client<'a> {
     }
 
     fn tick(&mut self) -> Option<Ending> {
-        let quiet = self
-            .call
-            .as_mut()
-            .map_or(Duration::ZERO, |call| call.link.look());
-        self.handle(Event::Tick { quiet })
+        let silence = self.call.as_mut().map(|call| call.link.look());
+        self.handle(Event::Tick(silence.unwrap_or_default()))
     }
 
     fn handle(&mut self, event: Event<'_>) -> Option<Ending> {
@@ -340,13 +306,7 @@ impl<'a> Client<'a> {
     fn start_peer(&mut self) -> Result<(), Failure> {
         self.calls += 1;
         let number = self.calls;
-        let inbox = self.inbox.clone();
-        let listener = Arc::new(move |event| {
-            if inbox.try_send(Input::Peer(number, event)).is_err() {
-                tracing::warn!("an event of the connection is lost: too many are waiting");
-            }
-        });
-        let link = Link::new(number, &self.settings, listener)?;
+        let link = Link::new(number, &self.settings, self.ways.listener(number))?;
         let starting_capture = match self.call.take() {
             // The peer's call overtook ours: what was prepared for ours makes room.
             Some(call) => {
@@ -427,7 +387,7 @@ impl<'a> Client<'a> {
     }
 
     fn report(&mut self, report: Report) {
-        if !self.unread && (self.print)(&report).is_err() {
+        if !self.unread && self.printer.print(&report).is_err() {
             self.unread = true;
         }
     }
@@ -478,26 +438,19 @@ impl<'a> Client<'a> {
 
 impl Call {
     async fn take_down(self, capture: &Capture) {
-        let closing = async {
-            self.link.peer.close().await;
+        // The camera's light goes out whatever becomes of the connection.
+        let capture = async {
             self.starting_capture.await;
             capture.stop().await;
         };
-        if timeout(CLOSE_DEADLINE, closing).await.is_err() {
+        let (capture, peer) = join(
+            timeout(CLOSE_DEADLINE, capture),
+            timeout(CLOSE_DEADLINE, self.link.peer.close()),
+        )
+        .await;
+        if capture.and(peer).is_err() {
             tracing::error!("the call could not be taken down in time");
         }
-    }
-}
-
-/// Puts it into an inbox when the capture cannot go on.
-pub fn watch_capture<I: Send + 'static>(
-    capture: &Arc<Capture>,
-    inbox: Sender<I>,
-    wrap: fn(Failure) -> I,
-) {
-    if !capture.tracks().is_empty() {
-        let capture = Arc::clone(capture);
-        task::spawn(async move { drop(inbox.send(wrap(capture.failure().await)).await) });
     }
 }
 

@@ -17,7 +17,7 @@ use gst_app::{AppSink, AppSinkCallbacks, AppSrc};
 
 use crate::failure::{Failure, FailureKind};
 use crate::graph::{self, AUDIO_SOURCE, Branch, VIDEO_SOURCE};
-use crate::media::{AudioSource, Kind, Media, VideoSource};
+use crate::media::{AudioSource, Kind, Media, Region, VideoSource};
 
 /// How many viewers may be joining in the time of one frame.
 const MAX_JOINING: usize = 256;
@@ -35,6 +35,8 @@ pub struct Capture {
     pipeline: gst::Pipeline,
     tracks: Vec<Track>,
     failures: Receiver<Failure>,
+    /// The part of the screen that was asked for.
+    region: Option<Region>,
 }
 
 /// One encoded track.
@@ -73,6 +75,10 @@ impl Capture {
             };
             tracks.push(Track::build(kind, &branch, &pipeline)?);
         }
+        let region = match &media.video {
+            VideoSource::Screen(screen) => screen.region,
+            VideoSource::Test | VideoSource::None => None,
+        };
         let (failed, failures) = bounded(1);
         let bus = pipeline.bus().context("a pipeline has a bus")?;
         let media = media.clone();
@@ -87,6 +93,7 @@ impl Capture {
             pipeline,
             tracks,
             failures,
+            region,
         })
     }
 
@@ -121,18 +128,31 @@ impl Capture {
         .await;
     }
 
-    /// Starts, waits until every track has given a frame, and stops again: what cannot work is known
-    /// before anybody calls, and what is slow the first time has been done.
+    /// Starts, waits until every track has given a frame, and stops again: what cannot work, or would
+    /// show more than was asked for, is known before anybody calls, and what is slow the first time
+    /// has been done.
     ///
     /// # Errors
     /// Says what cannot be captured and why.
     pub async fn rehearse(&self) -> Result<(), Failure> {
         let result = async_std::future::timeout(FIRST_FRAME_DEADLINE, self.first_frames()).await;
+        let captured = self.captured_size();
         self.stop().await;
+        if let (Ok(Ok(())), Some(region), Some(size)) = (&result, self.region, captured)
+            && size != (region.width, region.height)
+        {
+            return Err(off_the_screen(region, size));
+        }
         result.unwrap_or_else(|_| {
             let silent = self.tracks.iter().find(|track| !track.ready.is_closed());
             Err(silent_source(silent.map(|track| track.kind)))
         })
+    }
+
+    /// The size of the picture that the source gives.
+    fn captured_size(&self) -> Option<(u32, u32)> {
+        let source = self.pipeline.by_name(VIDEO_SOURCE)?;
+        size_of(&source.static_pad("src")?.current_caps()?)
     }
 
     async fn first_frames(&self) -> Result<(), Failure> {
@@ -383,6 +403,15 @@ fn explain_sound(text: &str, device: Option<&str>) -> Failure {
              --audio none.",
         ),
     }
+}
+
+/// ximagesrc takes the whole screen when it cannot take the part: more than anybody wanted to show.
+fn off_the_screen(region: Region, (width, height): (u32, u32)) -> Failure {
+    let sentence = format!(
+        "The region {region} is not wholly on the screen, which has {width}x{height} pixels; \
+         nothing is shown."
+    );
+    Failure::new(FailureKind::Display, sentence)
 }
 
 fn silent_source(kind: Option<Kind>) -> Failure {

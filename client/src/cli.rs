@@ -70,8 +70,9 @@ pub struct ConnectionArgs {
     #[arg(long, value_name = "URL", value_parser = |text: &str| ice_server(text, &["stun"]))]
     stun: Option<String>,
 
-    /// A TURN server, as turn://USER:PASSWORD@HOST:PORT with both percent-encoded; may be repeated
-    #[arg(long, value_name = "URL", value_parser = |text: &str| ice_server(text, &["turn", "turns"]))]
+    /// A TURN server, as turn://USER:PASSWORD@HOST:PORT with both percent-encoded; may be repeated.
+    /// Other users of this machine can read a command line; they cannot read the variable
+    #[arg(long, env = "ALDIS_TURN", hide_env_values = true, value_delimiter = ' ', value_name = "URL", value_parser = |text: &str| ice_server(text, &["turn", "turns"]))]
     turn: Vec<String>,
 
     /// Use this address alone for the media, for example 127.0.0.1

@@ -2,8 +2,8 @@
 //!
 //! The pure files decide ([`session`], [`negotiation`], [`media`], [`graph`], [`stats`], [`report`],
 //! [`backoff`], [`failure`]), the glue acts ([`presence`], [`signaller`], [`capture`], [`peer`],
-//! [`receive`], [`sdp`], [`plugins`], [`allocator`]), and [`call`] is the only file that knows all of
-//! them. [`link`] is what a call and a room have in common.
+//! [`receive`], [`sdp`], [`plugins`], [`printer`], [`allocator`]), and [`call`] is the only file that knows all of
+//! them. [`inbox`] and [`link`] are what a call and a room have in common.
 
 pub mod allocator;
 pub mod backoff;
@@ -13,12 +13,14 @@ pub mod cli;
 pub mod config;
 pub mod failure;
 pub mod graph;
+pub mod inbox;
 pub mod link;
 pub mod media;
 pub mod negotiation;
 pub mod peer;
 pub mod plugins;
 pub mod presence;
+pub mod printer;
 pub mod program;
 pub mod receive;
 pub mod report;

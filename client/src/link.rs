@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 
 use crate::capture::Track;
 use crate::failure::{Failure, FailureKind};
-use crate::media::{Kind, Media};
+use crate::media::Kind;
 use crate::peer::{Listener, PeerConnection, PeerSettings};
+use crate::session::Silence;
 use crate::stats::{Counters, Rates};
 
 /// A receiver of pictures reports every second: silence for so long means that it is gone.
@@ -15,6 +16,9 @@ const QUIET_LIMIT: Duration = Duration::from_secs(5);
 /// A receiver of sound alone reports about every five seconds
 /// ([RFC 3550, section 6.2](https://www.rfc-editor.org/rfc/rfc3550#section-6.2)).
 const QUIET_LIMIT_WITHOUT_VIDEO: Duration = Duration::from_secs(12);
+
+/// When we look again only after so long, it was this machine that slept, and not the peer.
+const LONGEST_PAUSE: Duration = Duration::from_secs(3);
 
 /// One connection, from its making to its end.
 pub struct Link {
@@ -28,6 +32,7 @@ pub struct Link {
     counted: Instant,
     arrived: u64,
     heard: Instant,
+    looked: Instant,
 }
 
 impl Link {
@@ -48,6 +53,7 @@ impl Link {
             counted: began,
             arrived: 0,
             heard: began,
+            looked: began,
         })
     }
 
@@ -59,15 +65,24 @@ impl Link {
 
     /// Looks after the connection: has its counters read, and says for how long nothing has come
     /// from the peer. To be called every second or so.
-    pub fn look(&mut self) -> Duration {
+    pub fn look(&mut self) -> Silence {
         let arrived = self.peer.arrived();
-        if arrived != self.arrived {
+        let we_slept = self.looked.elapsed() > LONGEST_PAUSE;
+        self.looked = now();
+        if arrived != self.arrived || we_slept {
             (self.arrived, self.heard) = (arrived, now());
         }
         if self.is_up {
             self.peer.count();
         }
-        self.heard.elapsed()
+        let limit = match self.peer.sends(Kind::Video) {
+            true => QUIET_LIMIT,
+            false => QUIET_LIMIT_WITHOUT_VIDEO,
+        };
+        Silence {
+            lasts: self.heard.elapsed(),
+            limit,
+        }
     }
 
     /// What happened since the counters were read last.
@@ -90,14 +105,6 @@ impl Link {
     /// The same, in milliseconds.
     pub fn age_ms(&self) -> u64 {
         u64::try_from(self.age().as_millis()).unwrap_or(u64::MAX)
-    }
-}
-
-/// For how long a partner may be silent before it counts as gone, by what we send it.
-pub fn quiet_limit(media: &Media) -> Duration {
-    match media.sent(Kind::Video) {
-        Some(_) => QUIET_LIMIT,
-        None => QUIET_LIMIT_WITHOUT_VIDEO,
     }
 }
 

@@ -14,8 +14,7 @@ fn main() -> ExitCode {
         return print_pipeline(&config.media);
     }
     let json = config.json;
-    let mut print = |report: &_| program::print(report, json);
-    program::run("client", json, call::run(config, &mut print))
+    program::run("client", json, |printer| call::run(config, printer))
 }
 
 /// One line for each kind that is sent.

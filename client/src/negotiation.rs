@@ -3,8 +3,8 @@
 
 use protocol::{Candidate, Description, SdpType, Signal};
 
-/// How many candidates are kept until the description they belong to has arrived.
-const MAX_EARLY_CANDIDATES: usize = 128;
+/// How many candidates of a peer are used. A machine has a handful.
+const MAX_CANDIDATES: usize = 128;
 
 /// The negotiation with one peer, from nothing to both descriptions.
 #[derive(Debug, Default)]
@@ -12,6 +12,7 @@ pub struct Negotiation {
     stage: Stage,
     /// Remote candidates that have overtaken their description.
     early: Vec<Candidate>,
+    candidates: usize,
     remote_is_set: bool,
     /// Our own candidates, until our description is on its way.
     unsent: Vec<Candidate>,
@@ -115,13 +116,16 @@ impl Negotiation {
     fn remote_candidate(&mut self, candidate: Candidate, steps: &mut Vec<Step>) {
         // libnice cannot resolve names of multicast DNS; it connects through the peer-reflexive
         // candidate that the partner's own checks reveal.
-        if candidate.is_end_of_candidates() || candidate.is_mdns() {
+        if candidate.is_end_of_candidates()
+            || candidate.is_mdns()
+            || self.candidates == MAX_CANDIDATES
+        {
             return;
         }
-        if self.remote_is_set {
-            steps.push(Step::AddCandidate(candidate));
-        } else if self.early.len() < MAX_EARLY_CANDIDATES {
-            self.early.push(candidate);
+        self.candidates += 1;
+        match self.remote_is_set {
+            true => steps.push(Step::AddCandidate(candidate)),
+            false => self.early.push(candidate),
         }
     }
 }

@@ -14,10 +14,14 @@ mod webrtc_stats;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use anyhow::Context as _;
+use async_std::future::timeout;
+use async_std::task::JoinHandle;
+use futures_util::future::join_all;
 use gst::prelude::*;
-use gst_webrtc::WebRTCPeerConnectionState as ConnectionState;
+use gst_webrtc::{WebRTCPeerConnectionState as ConnectionState, WebRTCSessionDescription};
 use protocol::{Candidate, Description};
 
 use crate::capture::{Timeline, Track};
@@ -34,6 +38,9 @@ pub use webrtc_stats::CandidatePair;
 /// How long received packets wait for those that were overtaken: enough for a home network, little
 /// enough to talk.
 const JITTER_BUFFER_MS: u32 = 60;
+
+/// How long closing waits for a negotiation that is under way.
+const SETTLE_DEADLINE: Duration = Duration::from_secs(2);
 
 /// What every connection of a process has in common.
 #[derive(Clone, Debug)]
@@ -92,6 +99,8 @@ pub struct PeerConnection {
     gate: Arc<Gate>,
     received: Arc<ReceiveCounters>,
     arrived: Arc<AtomicU64>,
+    /// What webrtcbin is still asked for. It must not be taken down meanwhile.
+    negotiations: Vec<JoinHandle<()>>,
 }
 
 impl PeerConnection {
@@ -115,6 +124,7 @@ impl PeerConnection {
             gate: Arc::default(),
             received: Arc::default(),
             arrived,
+            negotiations: Vec::new(),
         };
         peer.watch_bus()?;
         peer.watch_webrtcbin();
@@ -203,20 +213,37 @@ impl PeerConnection {
         });
     }
 
+    /// Whether we send this kind to the peer, by what was negotiated.
+    pub fn sends(&self, kind: Kind) -> bool {
+        self.outgoing.iter().any(|outgoing| outgoing.kind() == kind)
+    }
+
     /// Spreads changed latencies through the pipeline. Blocks; not for GStreamer's own threads.
     pub fn recalculate_latency(&self) {
         let _ = self.pipeline.recalculate_latency();
     }
 
     /// Takes everything down and waits until it is, without blocking the executor.
-    pub async fn close(self) {
+    pub async fn close(mut self) {
+        // Taken down in the middle of a description, webrtcbin loses what it holds.
+        let negotiations = std::mem::take(&mut self.negotiations);
+        let settled = join_all(negotiations);
+        if timeout(SETTLE_DEADLINE, settled).await.is_err() {
+            tracing::warn!("a connection is closed in the middle of its negotiation");
+        }
         async_std::task::spawn_blocking(move || drop(self)).await;
     }
 
+    /// Lets the listener know what comes of a step of the negotiation.
+    fn negotiating(&mut self, outcome: impl Future<Output = PeerEvent> + Send + 'static) {
+        let step = self.tell(outcome);
+        self.negotiations.push(step);
+    }
+
     /// Lets the listener know what comes of something that takes its time.
-    fn tell(&self, outcome: impl Future<Output = PeerEvent> + Send + 'static) {
+    fn tell(&self, outcome: impl Future<Output = PeerEvent> + Send + 'static) -> JoinHandle<()> {
         let listener = Arc::clone(&self.listener);
-        async_std::task::spawn(async move { listener(outcome.await) });
+        async_std::task::spawn(async move { listener(outcome.await) })
     }
 
     fn watch_bus(&self) -> Result<(), anyhow::Error> {
@@ -243,7 +270,11 @@ impl PeerConnection {
                 listener(PeerEvent::Candidate(Candidate {
                     candidate,
                     sdp_m_line_index: line,
-                    sdp_mid: None,
+                    sdp_mid: values
+                        .first()?
+                        .get()
+                        .ok()
+                        .and_then(|webrtc| mid(&webrtc, line)),
                 }));
                 None
             });
@@ -309,6 +340,18 @@ impl Drop for PeerConnection {
     fn drop(&mut self) {
         let _ = self.pipeline.set_state(gst::State::Null);
     }
+}
+
+/// The `mid` of a line of our own description.
+fn mid(webrtc: &gst::Element, line: u32) -> Option<String> {
+    let description = webrtc.property::<Option<WebRTCSessionDescription>>("local-description")?;
+    Some(
+        description
+            .sdp()
+            .media(line)?
+            .attribute_val("mid")?
+            .to_owned(),
+    )
 }
 
 fn bus_error(error: &gst::message::Error) -> PeerEvent {

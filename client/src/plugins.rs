@@ -7,8 +7,13 @@ use crate::media::Codec;
 const ALWAYS: &[&str] = &[
     "webrtcbin",
     "nicesrc",
+    "nicesink",
     "dtlsdec",
+    "dtlsenc",
+    "srtpdec",
     "srtpenc",
+    "rtpjitterbuffer",
+    "clocksync",
     "rtpbin",
     "appsrc",
     "appsink",
@@ -43,6 +48,11 @@ pub fn check(wanted: &[&str]) -> Result<(), Failure> {
     if missing.is_empty() {
         return Ok(());
     }
+    Err(lacking(&missing))
+}
+
+/// Says which elements are missing, and which packages have them.
+pub fn lacking(missing: &[&str]) -> Failure {
     let mut packages: Vec<_> = missing.iter().map(|element| package(element)).collect();
     packages.sort_unstable();
     packages.dedup();
@@ -51,7 +61,7 @@ pub fn check(wanted: &[&str]) -> Result<(), Failure> {
         missing.join(", "),
         packages.join(" ")
     );
-    Err(Failure::new(FailureKind::PluginMissing, sentence))
+    Failure::new(FailureKind::PluginMissing, sentence)
 }
 
 /// How to decode H.264 here; `None` when nothing can.
@@ -79,17 +89,15 @@ pub fn is_present(element: &str) -> bool {
 
 fn package(element: &str) -> &'static str {
     match element {
-        "webrtcbin" | "dtlsdec" | "srtpenc" | "h264parse" | "openh264dec" => {
-            "gstreamer1.0-plugins-bad"
-        }
-        "nicesrc" => "gstreamer1.0-nice",
+        "webrtcbin" | "dtlsdec" | "dtlsenc" | "srtpdec" | "srtpenc" | "h264parse"
+        | "openh264dec" | "waylandsink" => "gstreamer1.0-plugins-bad",
+        "nicesrc" | "nicesink" => "gstreamer1.0-nice",
         "x264enc" => "gstreamer1.0-plugins-ugly",
         "avdec_h264" => "gstreamer1.0-libav",
-        "queue" | "fakesink" => "libgstreamer1.0-0",
-        "ximagesrc" | "pulsesrc" | "pulsesink" | "vp8enc" | "vp8dec" | "rtpbin" | "rtpvp8pay"
-        | "rtpvp8depay" | "rtph264pay" | "rtph264depay" | "rtpopuspay" | "rtpopusdepay" => {
-            "gstreamer1.0-plugins-good"
-        }
+        "queue" | "fakesink" | "clocksync" => "libgstreamer1.0-0",
+        "ximagesrc" | "pulsesrc" | "pulsesink" | "vp8enc" | "vp8dec" | "rtpbin"
+        | "rtpjitterbuffer" | "rtpvp8pay" | "rtpvp8depay" | "rtph264pay" | "rtph264depay"
+        | "rtpopuspay" | "rtpopusdepay" => "gstreamer1.0-plugins-good",
         "ximagesink" | "xvimagesink" => "gstreamer1.0-x",
         _ => "gstreamer1.0-plugins-base",
     }

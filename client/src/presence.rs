@@ -1,16 +1,18 @@
 //! Staying registered: whatever becomes of the connection to the relay, there is a new one soon.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use async_channel::{Receiver, Sender, bounded};
 use async_std::future::timeout;
 use async_std::task::{self, JoinHandle};
 use futures_util::future::{Either, select};
+use futures_util::{FutureExt as _, select_biased};
 use protocol::PeerId;
 use url::Url;
 
 use crate::backoff::Backoff;
-use crate::failure::Failure;
+use crate::failure::{Failure, FailureKind};
 use crate::signaller::{RelayEvent, Signaller};
 
 /// How many events of one connection may wait until we look at them: what more the relay has to say
@@ -35,7 +37,8 @@ pub enum PresenceEvent {
     Closed,
     /// The connection is gone in any other way, for the reason given. We register again.
     Lost(String),
-    /// The very first try failed. There will be no other.
+    /// There will be no other try: the first one failed, or the relay has given our id to somebody
+    /// else for good.
     Refused(Failure),
 }
 
@@ -45,6 +48,13 @@ enum Command {
     Renew,
 }
 
+/// A connection that lasted for so long is one with a relay that works: it may be renewed at once.
+const LASTING: Duration = Duration::from_secs(1);
+
+/// How often the relay may say that somebody else has our id before we believe it: about a minute.
+/// It takes up to 45 seconds to notice that our own last connection is dead.
+const MAX_REFUSALS: u32 = 50;
+
 /// How long leaving may take.
 const LEAVE_DEADLINE: Duration = Duration::from_secs(2);
 
@@ -52,15 +62,11 @@ const LEAVE_DEADLINE: Duration = Duration::from_secs(2);
 const MAX_WAITING_COMMANDS: usize = 256;
 
 impl Presence {
-    /// Registers, and registers again whenever the connection is lost. `listener` hears of it, in
-    /// order.
-    pub fn begin<F, L>(server: Url, id: PeerId, listener: F) -> Self
-    where
-        F: Fn(PresenceEvent) -> L + Send + Sync + 'static,
-        L: Future<Output = ()> + Send,
-    {
+    /// Registers, and registers again whenever the connection is lost. `events` hears of it, in
+    /// order; while there is no room, the relay waits.
+    pub fn begin(server: Url, id: PeerId, events: Sender<PresenceEvent>) -> Self {
         let (commands, orders) = bounded(MAX_WAITING_COMMANDS);
-        let staying = task::spawn(async move { stay(&server, &id, &orders, &listener).await });
+        let staying = task::spawn(async move { stay(&server, &id, &orders, &events).await });
         Self { commands, staying }
     }
 
@@ -95,45 +101,46 @@ enum End {
     /// Nobody needs us any more.
     Dropped,
     Renewed,
-    /// The relay closed in order after something was said.
-    HungUp,
     Gone(PresenceEvent),
 }
 
-async fn stay<F, L>(server: &Url, id: &PeerId, orders: &Receiver<Command>, listener: &F)
-where
-    F: Fn(PresenceEvent) -> L,
-    L: Future<Output = ()>,
-{
+async fn stay(
+    server: &Url,
+    id: &PeerId,
+    orders: &Receiver<Command>,
+    events: &Sender<PresenceEvent>,
+) {
     let mut backoff = Backoff::default();
-    let mut first = true;
+    let mut refusals = None;
     loop {
-        let (events, heard) = bounded(MAX_WAITING_EVENTS);
-        let hear = move |event| {
-            let events = events.clone();
-            // Whoever is gone does not hear.
-            async move { drop(events.send(event).await) }
-        };
-        match Signaller::register(server, id, hear).await {
+        let (heard, hears) = bounded(MAX_WAITING_EVENTS);
+        match Signaller::register(server, id, heard).await {
             Ok(signaller) => {
-                (first, backoff) = (false, Backoff::default());
-                listener(PresenceEvent::Registered).await;
-                match serve(&signaller, &heard, orders, listener).await {
+                refusals = Some(0);
+                // What was ordered until now was meant for an earlier connection.
+                while orders.try_recv().is_ok() {}
+                tell(events, PresenceEvent::Registered).await;
+                let (end, lasted) = serve(&signaller, &hears, orders, events).await;
+                // Nobody listens any more; a relay that goes on talking must not hold us up.
+                drop(hears);
+                match end {
                     End::Dropped => return signaller.close().await,
-                    End::Renewed => {
-                        signaller.close().await;
-                        continue;
-                    }
-                    End::HungUp => {
-                        // There is nothing wrong with the relay: somebody may call at once.
-                        listener(PresenceEvent::Closed).await;
-                        continue;
-                    }
-                    End::Gone(event) => listener(event).await,
+                    End::Renewed => signaller.close().await,
+                    End::Gone(event) => tell(events, event).await,
+                }
+                if lasted {
+                    backoff = Backoff::default();
+                    continue;
                 }
             }
-            Err(failure) if first => return listener(PresenceEvent::Refused(failure)).await,
-            Err(failure) => tracing::debug!("{failure}"),
+            Err(failure) => match &mut refusals {
+                // After the relay was gone it may not know yet that our old connection is.
+                Some(refusals) if *refusals < MAX_REFUSALS => {
+                    tracing::debug!("{failure}");
+                    *refusals += u32::from(failure.kind == FailureKind::IdRefused);
+                }
+                Some(_) | None => return tell(events, PresenceEvent::Refused(failure)).await,
+            },
         }
         if !pause(backoff.next_delay(fastrand::f64()), orders).await {
             return;
@@ -141,44 +148,55 @@ where
     }
 }
 
-/// Moves events and lines of one connection until it ends.
-async fn serve<F, L>(
+/// Moves events and lines of one connection until it ends. Says why it ended, and whether it lasted.
+async fn serve(
     signaller: &Signaller,
-    heard: &Receiver<RelayEvent>,
+    hears: &Receiver<RelayEvent>,
     orders: &Receiver<Command>,
-    listener: &F,
-) -> End
-where
-    F: Fn(PresenceEvent) -> L,
-    L: Future<Output = ()>,
-{
-    let mut spoken = false;
+    events: &Sender<PresenceEvent>,
+) -> (End, bool) {
+    let mut lasting = pin!(task::sleep(LASTING).fuse());
+    let mut lasted = false;
     loop {
-        match select(Box::pin(heard.recv()), Box::pin(orders.recv())).await {
-            Either::Left((Ok(RelayEvent::Line(line)), _)) => {
-                spoken = true;
-                listener(PresenceEvent::Line(line)).await;
+        let mut order = pin!(orders.recv().fuse());
+        let mut event = pin!(hears.recv().fuse());
+        let end = select_biased! {
+            () = lasting => {
+                lasted = true;
+                continue;
             }
-            Either::Left((Ok(RelayEvent::Closed), _)) if spoken => return End::HungUp,
-            Either::Left((Ok(RelayEvent::Closed), _)) => return End::Gone(PresenceEvent::Closed),
-            Either::Left((Ok(RelayEvent::Lost(reason)), _)) => {
-                return End::Gone(PresenceEvent::Lost(reason));
-            }
-            Either::Left((Err(_), _)) => {
-                return End::Gone(PresenceEvent::Lost("the connection ended".into()));
-            }
-            Either::Right((Ok(Command::Send(line)), _)) => signaller.send(line),
-            Either::Right((Ok(Command::Renew), _)) => return End::Renewed,
-            Either::Right((Err(_), _)) => return End::Dropped,
-        }
+            order = order => match order {
+                Ok(Command::Send(line)) => {
+                    signaller.send(line);
+                    continue;
+                }
+                Ok(Command::Renew) => End::Renewed,
+                Err(_) => End::Dropped,
+            },
+            event = event => match event {
+                Ok(RelayEvent::Line(line)) => {
+                    tell(events, PresenceEvent::Line(line)).await;
+                    continue;
+                }
+                Ok(RelayEvent::Closed) => End::Gone(PresenceEvent::Closed),
+                Ok(RelayEvent::Lost(reason)) => End::Gone(PresenceEvent::Lost(reason)),
+                Err(_) => End::Gone(PresenceEvent::Lost("the connection ended".into())),
+            },
+        };
+        return (end, lasted);
     }
+}
+
+/// Whoever is gone does not hear.
+async fn tell(events: &Sender<PresenceEvent>, event: PresenceEvent) {
+    let _ = events.send(event).await;
 }
 
 /// Waits; false once nobody needs us any more. Orders that come meanwhile are for a connection that
 /// is gone.
 async fn pause(delay: Duration, orders: &Receiver<Command>) -> bool {
     let waiting = async { while orders.recv().await.is_ok() {} };
-    match select(Box::pin(task::sleep(delay)), Box::pin(waiting)).await {
+    match select(pin!(task::sleep(delay)), pin!(waiting)).await {
         Either::Left(_) => true,
         Either::Right(_) => false,
     }

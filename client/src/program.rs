@@ -1,19 +1,25 @@
 //! What every program of this crate does around its work: logs, exit codes, reports on stdout.
 
-use std::fmt::Display;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
+use std::time::Duration;
 
-use serde::Serialize;
 use tracing_subscriber::EnvFilter;
 
 use crate::allocator;
 use crate::failure::{Failure, FailureKind};
-use crate::report::{Report, to_json};
+use crate::printer::Printer;
+use crate::report::Report;
+
+/// How long the last lines may take to be read, once the program ends.
+const LAST_WORDS_DEADLINE: Duration = Duration::from_secs(1);
 
 /// Runs a program's work to its end and makes an exit code of what came of it. Failures are told on
 /// stderr, and as a report when reports are JSON.
-pub fn run(name: &str, json: bool, work: impl Future<Output = Result<(), Failure>>) -> ExitCode {
+pub fn run<W>(name: &str, json: bool, work: impl FnOnce(Printer) -> W) -> ExitCode
+where
+    W: Future<Output = Result<(), Failure>>,
+{
     let allocator = allocator::settle();
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt()
@@ -23,32 +29,24 @@ pub fn run(name: &str, json: bool, work: impl Future<Output = Result<(), Failure
     if let Err(error) = allocator {
         tracing::debug!("memory may grow from call to call: {error}");
     }
+    let (printer, written) = Printer::new(json);
     let started = gst::init().map_err(|error| {
         let sentence = format!("GStreamer does not start: {error}");
         Failure::new(FailureKind::PluginMissing, sentence)
     });
-    let Err(failure) = started.and_then(|()| async_std::task::block_on(work)) else {
-        return ExitCode::SUCCESS;
-    };
-    let exit_code = failure.kind.exit_code();
-    // When nobody reads what we say, the exit code alone has to tell.
-    let _ = writeln!(io::stderr(), "{name}: {failure}");
-    if json {
-        let reason = failure.sentence;
-        let _ = print(&Report::Failed { reason, exit_code }, json);
+    let outcome = started.and_then(|()| async_std::task::block_on(work(printer.clone())));
+    let mut code = ExitCode::SUCCESS;
+    if let Err(failure) = outcome {
+        let exit_code = failure.kind.exit_code();
+        // When nobody reads what we say, the exit code alone has to tell.
+        let _ = writeln!(io::stderr(), "{name}: {failure}");
+        if json {
+            let reason = failure.sentence;
+            let _ = printer.print(&Report::Failed { reason, exit_code });
+        }
+        code = ExitCode::from(exit_code);
     }
-    ExitCode::from(exit_code)
-}
-
-/// Prints a report as a line.
-///
-/// # Errors
-/// When nobody reads it.
-pub fn print(report: &(impl Display + Serialize), json: bool) -> io::Result<()> {
-    let mut out = io::stdout().lock();
-    match json {
-        true => writeln!(out, "{}", to_json(report))?,
-        false => writeln!(out, "{report}")?,
-    }
-    out.flush()
+    drop(printer);
+    let _ = written.recv_timeout(LAST_WORDS_DEADLINE);
+    code
 }

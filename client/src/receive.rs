@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use gst::prelude::*;
 
 use crate::capture::size_of;
@@ -59,19 +59,22 @@ impl Outputs {
     /// Blocks while displays and sound servers are asked.
     ///
     /// # Errors
-    /// When there is no display.
+    /// When there is no display, or no plugin that could show anything on it.
     pub fn window() -> Result<Self, Failure> {
-        let video = WINDOWS
+        let sinks: Vec<_> = WINDOWS
             .iter()
-            .filter(|(variable, _)| std::env::var_os(variable).is_some())
+            .filter(|(variable, _)| is_set(variable))
             .flat_map(|(_, sinks)| sinks.iter().copied())
-            .find(|sink| opens(sink))
-            .ok_or_else(|| {
-                Failure::new(
-                    FailureKind::Display,
-                    "There is no display on which a window could be shown; use --show none.",
-                )
-            })?;
+            .collect();
+        if !sinks.is_empty() && !sinks.iter().any(|sink| plugins::is_present(sink)) {
+            return Err(plugins::lacking(&sinks));
+        }
+        let video = sinks.into_iter().find(|sink| opens(sink)).ok_or_else(|| {
+            Failure::new(
+                FailureKind::Display,
+                "There is no display on which a window could be shown; use --show none.",
+            )
+        })?;
         let audio = Some("pulsesink").filter(|sink| opens(sink));
         if audio.is_none() {
             tracing::warn!("no sound server can be reached: what comes in is not played");
@@ -84,9 +87,7 @@ impl Outputs {
 
     /// Whether this machine says that it has a display.
     pub fn display_is_there() -> bool {
-        WINDOWS
-            .iter()
-            .any(|(variable, _)| std::env::var_os(variable).is_some_and(|v| !v.is_empty()))
+        WINDOWS.iter().any(|(variable, _)| is_set(variable))
     }
 
     fn branch(self, kind: Kind) -> String {
@@ -128,10 +129,16 @@ pub fn attach(
     let codec = Codec::of_encoding_name(&name)
         .filter(|codec| plugins::can_receive(*codec))
         .with_context(|| format!("there is no decoder for {name:?}"))?;
-    let ssrc = description.get::<u32>("ssrc").unwrap_or(0);
-    counters
-        .ssrc(codec.kind())
-        .store(u64::from(ssrc), Ordering::Relaxed);
+    let ssrc = u64::from(description.get::<u32>("ssrc").unwrap_or(u32::MAX));
+    // Otherwise a peer could have us build as many decoders, and open as many windows, as it likes.
+    let is_first =
+        counters
+            .ssrc(codec.kind())
+            .compare_exchange(0, ssrc, Ordering::Relaxed, Ordering::Relaxed);
+    ensure!(
+        is_first.is_ok(),
+        "of each kind one track is used, and this is another"
+    );
 
     let bin = decoder(codec, outputs)?;
     count(&bin, codec, Arc::clone(counters), first_frame)?;
@@ -214,6 +221,10 @@ fn link(pipeline: &gst::Pipeline, pad: &gst::Pad, bin: &gst::Bin) -> Result<(), 
     let sink = bin.static_pad("sink").context("a branch has a sink pad")?;
     pad.link(&sink)?;
     Ok(())
+}
+
+fn is_set(variable: &str) -> bool {
+    std::env::var_os(variable).is_some_and(|value| !value.is_empty())
 }
 
 /// Whether a sink can be opened here and now.

@@ -10,6 +10,12 @@ use crate::media::{Codec, Kind, VideoCodec};
 /// the path carries, and starts low.
 pub const TWCC: &str = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01";
 
+/// How many lines a description may have. Each costs threads, and ours have two.
+const MAX_LINES: u32 = 8;
+
+/// The last payload type ([RFC 3550, section 5.1](https://www.rfc-editor.org/rfc/rfc3550#section-5.1)).
+const LAST_PAYLOAD_TYPE: u8 = 127;
+
 /// What the other side can do on a media line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Directions {
@@ -22,7 +28,7 @@ pub struct Directions {
 /// Reads a description.
 ///
 /// # Errors
-/// When it is no session description, or one without a fingerprint: such a peer could be anybody.
+/// When it is no session description, or one with more lines than a call has any use for.
 pub fn parse(text: &str) -> Result<SDPMessage, Failure> {
     let unreadable = || {
         Failure::new(
@@ -34,10 +40,11 @@ pub fn parse(text: &str) -> Result<SDPMessage, Failure> {
         return Err(unreadable());
     }
     let sdp = SDPMessage::parse_buffer(text.as_bytes()).map_err(|_| unreadable())?;
-    if sdp.medias_len() == 0 {
-        return Err(unreadable());
+    if (1..=MAX_LINES).contains(&sdp.medias_len()) {
+        Ok(sdp)
+    } else {
+        Err(unreadable())
     }
-    Ok(sdp)
 }
 
 /// The kind of a media line; `None` for data and for what we do not know.
@@ -69,7 +76,11 @@ pub fn offered(media: &SDPMediaRef, codec: Codec) -> Option<gst::Caps> {
     let payload = media
         .formats()
         .find(|format| is_codec(media, format, codec))?;
-    let mut caps = media.caps_from_media(payload.parse().ok()?)?;
+    let number = payload
+        .parse::<u8>()
+        .ok()
+        .filter(|number| *number <= LAST_PAYLOAD_TYPE)?;
+    let mut caps = media.caps_from_media(number.into())?;
     let twcc = media
         .attributes()
         .filter(|attribute| attribute.key() == "extmap")
@@ -99,22 +110,41 @@ pub fn fingerprints(sdp: &SDPMessageRef) -> Vec<String> {
 }
 
 /// Whether a certificate (DER) is the one that the fingerprints announce. There must be one at the
-/// least, and every one must be of a hash that is still trusted and must fit.
+/// least whose hash is still trusted, and every such one must fit.
 pub fn is_announced(certificate: &[u8], fingerprints: &[String]) -> bool {
-    !fingerprints.is_empty()
-        && fingerprints.iter().all(|fingerprint| {
-            let Some((hash, announced)) = fingerprint.split_once(' ') else {
-                return false;
-            };
-            let actual = match hash {
-                "sha-256" => Sha256::digest(certificate).to_vec(),
-                "sha-384" => Sha384::digest(certificate).to_vec(),
-                "sha-512" => Sha512::digest(certificate).to_vec(),
-                _ => return false,
-            };
-            let actual: Vec<_> = actual.iter().map(|byte| format!("{byte:02x}")).collect();
-            actual.join(":") == announced.trim()
-        })
+    let mut trusted = fingerprints.iter().filter_map(|fingerprint| {
+        let (hash, announced) = fingerprint.split_once(' ')?;
+        let actual = match hash {
+            "sha-256" => Sha256::digest(certificate).to_vec(),
+            "sha-384" => Sha384::digest(certificate).to_vec(),
+            "sha-512" => Sha512::digest(certificate).to_vec(),
+            _ => return None,
+        };
+        let actual: Vec<_> = actual.iter().map(|byte| format!("{byte:02x}")).collect();
+        Some(actual.join(":") == announced.trim())
+    });
+    trusted
+        .next()
+        .is_some_and(|first| first && trusted.all(|fits| fits))
+}
+
+/// The answer that takes nothing of an offer
+/// ([RFC 3264, section 6](https://www.rfc-editor.org/rfc/rfc3264#section-6)).
+pub fn rejection(offer: &SDPMessageRef) -> String {
+    let mut answer = "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n".to_owned();
+    for media in offer.medias() {
+        let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
+        let (kind, proto, format) = (
+            text(media.media()),
+            text(media.proto()),
+            text(media.format(0)),
+        );
+        answer += &format!("m={kind} 0 {proto} {format}\r\nc=IN IP4 0.0.0.0\r\na=inactive\r\n");
+        if let Some(mid) = media.attribute_val("mid") {
+            answer += &format!("a=mid:{mid}\r\n");
+        }
+    }
+    answer
 }
 
 /// The certificate inside PEM text, as DER.
@@ -251,9 +281,33 @@ mod tests {
     }
 
     #[test]
+    fn payload_types_are_those_of_rtp() {
+        gst::init().expect("GStreamer is installed");
+        for (payload, is_one) in [("96", true), ("127", true), ("128", false), ("-5", false)] {
+            let text = OFFER
+                .replace("96 97 102 104", payload)
+                .replace("rtpmap:96", &format!("rtpmap:{payload}"));
+            let offer = parse(&text).expect("a description");
+            let found = offer
+                .media(0)
+                .and_then(|line| offered(line, Codec::Video(VideoCodec::Vp8)));
+            assert_eq!(found.is_some(), is_one, "{payload}");
+        }
+    }
+
+    #[test]
+    fn a_rejection_takes_no_line_of_the_offer() {
+        let rejection = parse(&rejection(&offer())).expect("a description");
+        assert_eq!(rejection.medias_len(), 3);
+        assert!(rejection.medias().all(is_rejected));
+    }
+
+    #[test]
     fn what_is_no_description_is_refused() {
         gst::init().expect("GStreamer is installed");
-        for text in ["", "v=0", "hello", "m=", "\0"] {
+        let line = "m=video 9 UDP/TLS/RTP/SAVPF 96\r\n";
+        let crowd = format!("v=0\r\ns=-\r\nt=0 0\r\n{}", line.repeat(9));
+        for text in ["", "v=0", "hello", "m=", "\0", &crowd] {
             assert!(parse(text).is_err(), "{text:?}");
         }
     }
@@ -283,6 +337,11 @@ mod tests {
         assert!(
             !is_announced(b"certificate", &["sha-1 00".into()]),
             "SHA-1 proves nothing"
+        );
+        let both = ["sha-1 00".to_owned(), right.clone()];
+        assert!(
+            is_announced(b"certificate", &both),
+            "nor does it disprove anything"
         );
         assert!(!is_announced(b"certificate", &[right.replace(' ', "")]));
         assert_eq!(fingerprints(&offer()), ["sha-256 aa:bb"]);

@@ -29,7 +29,6 @@ pub struct Session {
     partner: Option<PeerId>,
     /// When the stage began, on the caller's clock.
     since: Duration,
-    quiet_limit: Duration,
     /// Whether the partner may be written to: the relay has paired us.
     paired: bool,
     negotiation: Negotiation,
@@ -88,13 +87,26 @@ pub enum Event<'a> {
     Connected,
     /// The peer connection cannot go on.
     PeerFailed(Failure),
-    /// Time has passed.
-    Tick {
-        /// How long nothing has come from the partner.
-        quiet: Duration,
-    },
+    /// Time has passed, in which nothing came from the partner for so long.
+    Tick(Silence),
     /// Somebody here wants the call to end.
     Stop(&'static str),
+}
+
+/// How long nothing has come from a partner.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Silence {
+    /// Since when.
+    pub lasts: Duration,
+    /// How long a partner that lives may be silent, by what we send it.
+    pub limit: Duration,
+}
+
+impl Silence {
+    /// Whether the partner counts as gone.
+    pub fn is_too_long(self) -> bool {
+        self.lasts > self.limit
+    }
 }
 
 /// Something that is to be done.
@@ -126,15 +138,13 @@ pub struct Ending {
 }
 
 impl Session {
-    /// A session that waits to be called. The partner counts as gone once nothing has come from it
-    /// for `quiet_limit`.
-    pub fn waiting(quiet_limit: Duration) -> Self {
+    /// A session that waits to be called.
+    pub fn waiting() -> Self {
         Self {
             stage: Stage::Waiting,
             relay: Relay::Carrying,
             partner: None,
             since: Duration::ZERO,
-            quiet_limit,
             paired: false,
             negotiation: Negotiation::default(),
             unsent: Vec::new(),
@@ -145,7 +155,6 @@ impl Session {
     pub fn calling(
         peer: PeerId,
         request_offer: bool,
-        quiet_limit: Duration,
         now: Duration,
         effects: &mut Vec<Effect>,
     ) -> Self {
@@ -159,7 +168,7 @@ impl Session {
             stage,
             partner: Some(peer),
             since: now,
-            ..Self::waiting(quiet_limit)
+            ..Self::waiting()
         };
         if !request_offer {
             session.negotiate(now, effects, |negotiation, steps| negotiation.begin(steps));
@@ -186,7 +195,7 @@ impl Session {
             Event::Line(line) => self.line(line, now, effects),
             Event::SessionClosed => self.session_closed(effects),
             Event::RelayLost => self.relay_lost(effects),
-            Event::RelayBack => self.relay = Relay::Presence,
+            Event::RelayBack => self.relay_back(effects),
             Event::LocalDescription(description) => {
                 self.negotiate(now, effects, |negotiation, steps| {
                     negotiation.described(description, steps);
@@ -209,7 +218,7 @@ impl Session {
             // Of a connection that nobody waits for.
             Event::Connected => {}
             Event::PeerFailed(failure) => self.fail(Party::Network, failure, effects),
-            Event::Tick { quiet } => self.tick(now, quiet, effects),
+            Event::Tick(silence) => self.tick(now, silence, effects),
             Event::Stop(reason) => self.end(Party::Us, Ok(reason.to_owned()), effects),
         }
     }
@@ -217,13 +226,7 @@ impl Session {
     fn line(&mut self, line: &str, now: Duration, effects: &mut Vec<Effect>) {
         if self.relay == Relay::Presence {
             // The relay knows nothing of the running call and has paired us with somebody else.
-            self.relay = Relay::Lost;
-            let reason = "this client is in a call".to_owned();
-            effects.extend([
-                Effect::Report(Report::Declined { reason }),
-                Effect::DropRelay,
-            ]);
-            return;
+            return self.decline(effects);
         }
         match self.stage {
             Stage::Waiting => self.first_line(line, now, effects),
@@ -234,6 +237,26 @@ impl Session {
                 self.signal(line, now, effects);
             }
             Stage::Over => {}
+        }
+    }
+
+    /// Lets go of the relay's connection, on which somebody is whom we do not want now.
+    fn decline(&mut self, effects: &mut Vec<Effect>) {
+        self.relay = Relay::Lost;
+        let reason = "this client is in another call".to_owned();
+        effects.extend([
+            Effect::Report(Report::Declined { reason }),
+            Effect::DropRelay,
+        ]);
+    }
+
+    fn relay_back(&mut self, effects: &mut Vec<Effect>) {
+        self.relay = Relay::Presence;
+        if let (Stage::Dialling { .. }, Some(peer)) = (self.stage, &self.partner) {
+            self.relay = Relay::Carrying;
+            effects.push(Effect::Send(
+                ClientMessage::Session(peer.as_str()).to_string(),
+            ));
         }
     }
 
@@ -261,6 +284,10 @@ impl Session {
             Some(ServerMessage::Error(text)) => {
                 let failure = self.refusal(text);
                 self.fail(Party::Peer, failure, effects);
+            }
+            Some(ServerMessage::SessionFrom(caller)) if self.partner.as_ref() != Some(&caller) => {
+                // Somebody else was quicker. It is not whom we want to show our screen to.
+                self.decline(effects);
             }
             // The peer's call to us came first. Ours then is a line in its session, which it
             // ignores; what was prepared for an offer of ours is of no use now.
@@ -372,16 +399,16 @@ impl Session {
         }
     }
 
-    fn tick(&mut self, now: Duration, quiet: Duration, effects: &mut Vec<Effect>) {
+    fn tick(&mut self, now: Duration, silence: Silence, effects: &mut Vec<Effect>) {
         let waited = now.saturating_sub(self.since);
         let (limit, sentence) = match self.stage {
             Stage::Waiting | Stage::Over => return,
             Stage::Up => {
-                if quiet > self.quiet_limit {
+                if silence.is_too_long() {
                     let sentence = format!(
                         "Nothing has come from {} for {} s; it counts as gone.",
                         self.partner_name(),
-                        quiet.as_secs()
+                        silence.lasts.as_secs()
                     );
                     let failure = Failure::new(FailureKind::ConnectionFailed, sentence);
                     self.fail(Party::Network, failure, effects);

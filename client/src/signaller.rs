@@ -56,23 +56,24 @@ pub struct Signaller {
 }
 
 impl Signaller {
-    /// Connects and registers. What comes later is handed to `listener`, in order; the last event is
-    /// [`RelayEvent::Closed`] or [`RelayEvent::Lost`].
+    /// Connects and registers. What comes later goes into `events`, in order; the last one is
+    /// [`RelayEvent::Closed`] or [`RelayEvent::Lost`]. While there is no room, the relay waits.
     ///
     /// # Errors
     /// When the relay cannot be reached, does not speak the protocol, or refuses the id.
-    pub async fn register<F, L>(server: &Url, id: &PeerId, listener: F) -> Result<Self, Failure>
-    where
-        F: Fn(RelayEvent) -> L + Send + Sync + 'static,
-        L: Future<Output = ()> + Send,
-    {
+    pub async fn register(
+        server: &Url,
+        id: &PeerId,
+        events: Sender<RelayEvent>,
+    ) -> Result<Self, Failure> {
         let registering = timeout(CONNECT_DEADLINE, connect(server, id)).await;
         let (sender, receiver) =
             registering.unwrap_or_else(|_| Err(unreachable(server, "no answer")))?;
         let (lines, waiting) = bounded(MAX_WAITING_LINES);
         let serving = async_std::task::spawn(async move {
-            let last = serve(sender, receiver, waiting, &listener).await;
-            listener(last).await;
+            let last = serve(sender, receiver, waiting, &events).await;
+            // Whoever is gone does not hear.
+            let _ = events.send(last).await;
         });
         Ok(Self { lines, serving })
     }
@@ -99,7 +100,7 @@ impl Signaller {
     }
 }
 
-/// Checks an address of a relay, and asks it to say who calls.
+/// Checks an address of a relay.
 ///
 /// # Errors
 /// Says what an address has to look like.
@@ -111,6 +112,16 @@ pub fn relay_address(text: &str) -> Result<Url, String> {
         "wss" => Err("wss:// is not supported yet; use ws:// through a tunnel of your own".into()),
         _ => Err(wanted.into()),
     }
+}
+
+/// A relay's address without what may be secret in it: a password, a token.
+pub fn label(server: &Url) -> String {
+    let mut label = server.clone();
+    // Neither can fail for an address with a host.
+    let _ = label.set_username("");
+    let _ = label.set_password(None);
+    label.set_query(None);
+    label.into()
 }
 
 type Sending = WebSocketSender<TcpStream>;
@@ -171,18 +182,14 @@ async fn welcome(receiver: &mut Receiving, server: &Url, id: &PeerId) -> Result<
 }
 
 /// Moves lines both ways until either side ends it.
-async fn serve<F, L>(
+async fn serve(
     sender: Sending,
     receiver: Receiving,
     waiting: Receiver<String>,
-    listener: &F,
-) -> RelayEvent
-where
-    F: Fn(RelayEvent) -> L,
-    L: Future<Output = ()>,
-{
+    events: &Sender<RelayEvent>,
+) -> RelayEvent {
     let (ping, pings) = bounded(1);
-    let reading = std::pin::pin!(read(receiver, &ping, listener));
+    let reading = std::pin::pin!(read(receiver, &ping, events));
     let writing = std::pin::pin!(write(sender, waiting, pings));
     match select(reading, writing).await {
         Either::Left((event, _)) => event,
@@ -195,11 +202,11 @@ where
     }
 }
 
-async fn read<F, L>(mut receiver: Receiving, ping: &Sender<()>, listener: &F) -> RelayEvent
-where
-    F: Fn(RelayEvent) -> L,
-    L: Future<Output = ()>,
-{
+async fn read(
+    mut receiver: Receiving,
+    ping: &Sender<()>,
+    events: &Sender<RelayEvent>,
+) -> RelayEvent {
     use futures_util::StreamExt as _;
     let mut asked = false;
     loop {
@@ -213,14 +220,17 @@ where
         };
         asked = false;
         match message {
-            Some(Ok(Message::Text(line))) => listener(RelayEvent::Line(line.to_string())).await,
+            Some(Ok(Message::Text(line))) => {
+                // Whoever is gone does not hear.
+                let _ = events.send(RelayEvent::Line(line.to_string())).await;
+            }
             Some(Ok(Message::Close(Some(frame)))) if frame.code == CloseCode::Normal => {
                 return RelayEvent::Closed;
             }
             Some(Ok(Message::Close(frame))) => {
                 let reason = frame
-                    .map(|frame| frame.reason.to_string())
-                    .filter(|r| !r.is_empty());
+                    .map(|frame| frame.reason.escape_debug().to_string())
+                    .filter(|reason| !reason.is_empty());
                 return RelayEvent::Lost(
                     reason.unwrap_or_else(|| "it closed the connection".into()),
                 );
@@ -263,8 +273,9 @@ async fn within(sending: impl Future<Output = Result<(), Error>>) -> Result<(), 
 
 fn unreachable(server: &Url, reason: &str) -> Failure {
     let sentence = format!(
-        "The relay at {server} cannot be reached ({reason}); start it with `signalling`, or say \
-         where it is with --server."
+        "The relay at {} cannot be reached ({reason}); start it with `signalling`, or say \
+         where it is with --server.",
+        label(server)
     );
     Failure::new(FailureKind::RelayUnreachable, sentence)
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use client::failure::{Failure, FailureKind};
 use client::negotiation::Step;
 use client::report::Party;
-use client::session::{CONNECT_DEADLINE, DESCRIPTION_DEADLINE, Effect, Event, Session};
+use client::session::{CONNECT_DEADLINE, DESCRIPTION_DEADLINE, Effect, Event, Session, Silence};
 use protocol::{Candidate, Description, SdpType, Signal};
 
 const QUIET_LIMIT: Duration = Duration::from_secs(5);
@@ -19,7 +19,7 @@ struct Talk {
 impl Talk {
     fn waiting() -> Self {
         Self {
-            session: Session::waiting(QUIET_LIMIT),
+            session: Session::waiting(),
             now: Duration::ZERO,
         }
     }
@@ -27,13 +27,7 @@ impl Talk {
     fn calling(request_offer: bool) -> (Self, Vec<String>) {
         let mut effects = Vec::new();
         let peer = "bob".parse().expect("an id");
-        let session = Session::calling(
-            peer,
-            request_offer,
-            QUIET_LIMIT,
-            Duration::ZERO,
-            &mut effects,
-        );
+        let session = Session::calling(peer, request_offer, Duration::ZERO, &mut effects);
         (
             Self {
                 session,
@@ -73,7 +67,10 @@ impl Talk {
 
     fn after(&mut self, pause: Duration, quiet: Duration) -> Vec<String> {
         self.now += pause;
-        self.on(Event::Tick { quiet })
+        self.on(Event::Tick(Silence {
+            lasts: quiet,
+            limit: QUIET_LIMIT,
+        }))
     }
 }
 
@@ -286,6 +283,29 @@ fn when_both_call_at_once_the_first_call_is_the_call() {
 }
 
 #[test]
+fn a_call_shows_nothing_to_anybody_but_the_peer_that_was_called() {
+    // Somebody else calls us in the moment in which we call bob.
+    let (mut talk, _) = Talk::calling(false);
+    talk.on(Event::LocalDescription(offer("mine")));
+    assert_eq!(
+        talk.line("SESSION_FROM eve"),
+        [
+            "report a second call was declined: this client is in another call",
+            "drop relay"
+        ]
+    );
+    assert_eq!(talk.on(Event::RelayBack), ["send SESSION bob"]);
+    assert_eq!(talk.line("SESSION_OK")[0], format!("send {MINE}"));
+}
+
+#[test]
+fn a_peer_has_no_more_candidates_than_any_machine_would() {
+    let mut talk = Talk::up();
+    let used = (0..1000).filter(|_| !talk.line(ICE).is_empty()).count();
+    assert_eq!(used, 128);
+}
+
+#[test]
 fn refusals_of_the_relay_end_the_call_each_in_its_way() {
     for (line, kind) in [
         ("ERROR peer 'bob' not found", "PeerNotFound"),
@@ -339,7 +359,7 @@ fn a_second_caller_is_declined_while_the_relay_knows_nothing_of_our_call() {
     assert_eq!(
         talk.line("SESSION_FROM eve"),
         [
-            "report a second call was declined: this client is in a call",
+            "report a second call was declined: this client is in another call",
             "drop relay"
         ]
     );

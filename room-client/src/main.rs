@@ -13,6 +13,5 @@ use client::program;
 fn main() -> ExitCode {
     let config = cli::Args::parse().into_config(|| fastrand::u32(..));
     let json = config.json;
-    let mut print = |report: &_| program::print(report, json);
-    program::run("room-client", json, meeting::run(config, &mut print))
+    program::run("room-client", json, |printer| meeting::run(config, printer))
 }

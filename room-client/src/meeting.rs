@@ -2,36 +2,29 @@
 //! done, this file does it.
 
 use std::collections::BTreeMap;
-use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use async_channel::{Receiver, Sender, bounded};
 use async_std::future::timeout;
 use async_std::task;
-use client::call::{prepare, watch_capture, watch_signals};
+use client::call::{prepare, watch_signals};
 use client::capture::Capture;
 use client::config::{Connection, Show};
 use client::failure::Failure;
-use client::link::{Link, quiet_limit};
+use client::inbox::{Inbox, Input, Ways};
+use client::link::Link;
 use client::media::Media;
 use client::peer::{CandidatePair, PeerEvent, PeerSettings};
 use client::presence::{Presence, PresenceEvent};
+use client::printer::Printer;
 use client::receive::FirstFrame;
+use client::signaller::label;
 use client::stats::Counters;
+use futures_util::future::join_all;
 use protocol::{PeerId, RoomId};
 
 use crate::report::Report;
-use crate::room::{Effect, Event, MAX_MEMBERS, Room};
-
-/// Prints a report; an error means that nobody reads them any more.
-pub(crate) type Print<'a> = &'a mut dyn FnMut(&Report) -> io::Result<()>;
-
-/// How many events may wait.
-const MAX_WAITING_EVENTS: usize = 64 * MAX_MEMBERS;
-
-/// How often statistics are read and everybody's life is checked.
-const TICK: Duration = Duration::from_secs(1);
+use crate::room::{Effect, Event, Room};
 
 /// How long taking everything down may last.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(5);
@@ -50,33 +43,28 @@ pub(crate) struct Config {
 ///
 /// # Errors
 /// Why it cannot join, or cannot go on.
-pub(crate) async fn run(config: Config, print: Print<'_>) -> Result<(), Failure> {
-    let (inbox, events) = bounded(MAX_WAITING_EVENTS);
-    let stopping = inbox.clone();
-    let signals = watch_signals(move || stopping.try_send(Input::Stopped).is_ok())?;
+pub(crate) async fn run(config: Config, printer: Printer) -> Result<(), Failure> {
+    let (ways, mut inbox) = Ways::new();
+    let stopping = ways.clone();
+    let signals = watch_signals(move || stopping.stop())?;
     let (capture, settings) = prepare(&config.media, &config.connection, Show::Nowhere).await?;
     capture.start().await;
-    let mut meeting = Meeting::new(config, capture, settings, inbox, print);
-    let outcome = meeting.serve(&events).await;
+    let mut meeting = Meeting::new(config, capture, settings, ways, printer);
+    let outcome = meeting.serve(&mut inbox).await;
     meeting.leave().await;
     signals.cancel().await;
     outcome
 }
 
-enum Input {
-    Relay(PresenceEvent),
-    /// Of the connection with this number.
-    Peer(PeerId, u64, PeerEvent),
-    CaptureFailed(Failure),
-    Stopped,
-}
+/// A connection goes by its peer and its number: what comes late from an earlier one is ignored.
+type Key = (PeerId, u64);
 
-struct Meeting<'a> {
+struct Meeting {
     config: Config,
     settings: PeerSettings,
     capture: Arc<Capture>,
-    inbox: Sender<Input>,
-    print: Print<'a>,
+    ways: Ways<Key>,
+    printer: Printer,
     /// Nobody reads our reports any more.
     unread: bool,
     began: Instant,
@@ -86,30 +74,25 @@ struct Meeting<'a> {
     links: BTreeMap<PeerId, Link>,
 }
 
-impl<'a> Meeting<'a> {
+impl Meeting {
     fn new(
         config: Config,
         capture: Capture,
         settings: PeerSettings,
-        inbox: Sender<Input>,
-        print: Print<'a>,
+        ways: Ways<Key>,
+        printer: Printer,
     ) -> Self {
         let capture = Arc::new(capture);
-        watch_capture(&capture, inbox.clone(), Input::CaptureFailed);
-        let hear = inbox.clone();
-        let listener = move |event| {
-            let hear = hear.clone();
-            async move { drop(hear.send(Input::Relay(event)).await) }
-        };
+        ways.watch_capture(&capture);
         let server = config.connection.server.clone();
         Self {
-            presence: Presence::begin(server, config.our_id.clone(), listener),
-            room: Room::new(config.room.clone(), quiet_limit(&config.media)),
+            presence: Presence::begin(server, config.our_id.clone(), ways.relay()),
+            room: Room::new(config.room.clone()),
             config,
             settings,
             capture,
-            inbox,
-            print,
+            ways,
+            printer,
             unread: false,
             began: now(),
             numbers: 0,
@@ -117,27 +100,18 @@ impl<'a> Meeting<'a> {
         }
     }
 
-    async fn serve(&mut self, events: &Receiver<Input>) -> Result<(), Failure> {
-        let mut next_tick = now() + TICK;
+    async fn serve(&mut self, inbox: &mut Inbox<Key>) -> Result<(), Failure> {
         loop {
-            let wait = next_tick.saturating_duration_since(now());
-            let input = match wait.is_zero() {
-                true => None,
-                false => timeout(wait, events.recv()).await.ok().and_then(Result::ok),
-            };
-            match input {
-                None => {
-                    next_tick = now() + TICK;
-                    self.tick()?;
-                }
-                Some(Input::Stopped) => {
+            match inbox.next().await {
+                Input::Stopped => {
                     let (room, reason) = (self.config.room.clone(), "stopped here".to_owned());
                     self.report(Report::Left { room, reason });
                     return Ok(());
                 }
-                Some(Input::CaptureFailed(failure)) => return Err(failure),
-                Some(Input::Relay(event)) => self.relay_event(event)?,
-                Some(Input::Peer(peer, number, event)) => self.peer_event(&peer, number, event)?,
+                Input::CaptureFailed(failure) => return Err(failure),
+                Input::Relay(event) => self.relay_event(event)?,
+                Input::Peer((peer, number), event) => self.peer_event(&peer, number, event)?,
+                Input::Tick => self.tick()?,
             }
             if self.unread {
                 return Ok(());
@@ -149,7 +123,7 @@ impl<'a> Meeting<'a> {
         match event {
             PresenceEvent::Registered => {
                 let id = self.config.our_id.clone();
-                let server = self.config.connection.server.to_string();
+                let server = label(&self.config.connection.server);
                 self.report(Report::Registered { id, server });
                 self.handle(Event::Registered)
             }
@@ -198,13 +172,12 @@ impl<'a> Meeting<'a> {
     }
 
     fn tick(&mut self) -> Result<(), Failure> {
-        let quiet: Vec<_> = self
-            .links
-            .iter_mut()
+        let links = self.links.iter_mut();
+        let silences: Vec<_> = links
             .map(|(peer, link)| (peer.clone(), link.look()))
             .collect();
-        for (peer, quiet) in quiet {
-            self.handle(Event::Quiet(&peer, quiet))?;
+        for (peer, silence) in silences {
+            self.handle(Event::Silent(&peer, silence))?;
         }
         self.handle(Event::Tick)
     }
@@ -215,7 +188,11 @@ impl<'a> Meeting<'a> {
         for effect in effects {
             match effect {
                 Effect::Send(line) => self.presence.send(line),
-                Effect::StartPeer(peer) => self.start_peer(peer)?,
+                Effect::StartPeer(peer) => {
+                    if let Err(failure) = self.start_peer(&peer) {
+                        self.handle(Event::PeerFailed(&peer, failure))?;
+                    }
+                }
                 Effect::Negotiate(peer, step) => {
                     if let Some(link) = self.links.get_mut(&peer) {
                         link.peer.negotiate(step);
@@ -230,21 +207,12 @@ impl<'a> Meeting<'a> {
         Ok(())
     }
 
-    fn start_peer(&mut self, peer: PeerId) -> Result<(), Failure> {
-        self.close_peer(&peer);
+    fn start_peer(&mut self, peer: &PeerId) -> Result<(), Failure> {
+        self.close_peer(peer);
         self.numbers += 1;
-        let number = self.numbers;
-        let (inbox, from) = (self.inbox.clone(), peer.clone());
-        let listener = Arc::new(move |event| {
-            if inbox
-                .try_send(Input::Peer(from.clone(), number, event))
-                .is_err()
-            {
-                tracing::warn!(peer = ?from, "an event of the connection is lost");
-            }
-        });
-        let link = Link::new(number, &self.settings, listener)?;
-        self.links.insert(peer, link);
+        let listener = self.ways.listener((peer.clone(), self.numbers));
+        let link = Link::new(self.numbers, &self.settings, listener)?;
+        self.links.insert(peer.clone(), link);
         Ok(())
     }
 
@@ -304,7 +272,7 @@ impl<'a> Meeting<'a> {
     }
 
     fn report(&mut self, report: Report) {
-        if !self.unread && (self.print)(&report).is_err() {
+        if !self.unread && self.printer.print(&report).is_err() {
             self.unread = true;
         }
     }
@@ -313,10 +281,8 @@ impl<'a> Meeting<'a> {
     async fn leave(self) {
         self.presence.leave().await;
         let closing = async {
-            for link in self.links.into_values() {
-                link.peer.close().await;
-            }
             self.capture.stop().await;
+            join_all(self.links.into_values().map(|link| link.peer.close())).await;
         };
         if timeout(CLOSE_DEADLINE, closing).await.is_err() {
             tracing::error!("the connections could not be taken down in time");

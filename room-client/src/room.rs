@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use client::failure::{Failure, FailureKind};
 use client::negotiation::{Negotiation, Step};
+use client::session::Silence;
 use protocol::{
     Candidate, ClientMessage, Description, ErrorKind, PeerId, RoomId, SdpType, ServerMessage,
     Signal,
@@ -21,20 +22,27 @@ pub(crate) const MAX_MEMBERS: usize = 64;
 /// How long the connection with one peer may take from its offer on.
 pub(crate) const CONNECT_DEADLINE: Duration = Duration::from_secs(30);
 
+/// How often a member may offer. Each offer makes a connection anew.
+const OFFER_INTERVAL: Duration = Duration::from_secs(1);
+
 /// A room as one participant sees it.
 #[derive(Debug)]
 pub(crate) struct Room {
     id: RoomId,
     members: BTreeMap<PeerId, Member>,
-    quiet_limit: Duration,
 }
 
 #[derive(Debug)]
 struct Member {
     /// Whether it was there before us: then we offer, and it never does.
     was_first: bool,
-    negotiation: Negotiation,
+    /// Whether it was in the room when we came back, and not only before.
+    is_back: bool,
+    /// With the connection that is being made, or is up; `None` while what there is stems from before
+    /// the relay was gone.
+    negotiation: Option<Negotiation>,
     link: Link,
+    offered: Option<Duration>,
 }
 
 /// What is between a member and us.
@@ -66,7 +74,7 @@ pub(crate) enum Event<'a> {
     /// A connection cannot go on.
     PeerFailed(&'a PeerId, Failure),
     /// Nothing has come from a peer for so long.
-    Quiet(&'a PeerId, Duration),
+    Silent(&'a PeerId, Silence),
     /// Time has passed.
     Tick,
 }
@@ -91,13 +99,11 @@ pub(crate) enum Effect {
 }
 
 impl Room {
-    /// A room that is not joined yet. A peer counts as gone once nothing has come from it for
-    /// `quiet_limit`.
-    pub(crate) fn new(id: RoomId, quiet_limit: Duration) -> Self {
+    /// A room that is not joined yet.
+    pub(crate) fn new(id: RoomId) -> Self {
         Self {
             id,
             members: BTreeMap::new(),
-            quiet_limit,
         }
     }
 
@@ -127,17 +133,18 @@ impl Room {
             }
             Event::Connected(peer) => self.connected(peer, effects),
             Event::PeerFailed(peer, failure) => self.fail(peer, failure.sentence, effects),
-            Event::Quiet(peer, quiet) if quiet > self.quiet_limit => {
+            Event::Silent(peer, silence) if silence.is_too_long() => {
                 if self
                     .members
                     .get(peer)
                     .is_some_and(|member| member.link == Link::Up)
                 {
-                    let reason = format!("nothing has come from it for {} s", quiet.as_secs());
+                    let reason =
+                        format!("nothing has come from it for {} s", silence.lasts.as_secs());
                     self.fail(peer, reason, effects);
                 }
             }
-            Event::Quiet(..) => {}
+            Event::Silent(..) => {}
             Event::Tick => self.tick(now, effects),
         }
     }
@@ -179,6 +186,12 @@ impl Room {
             peers: peers.clone(),
         };
         effects.push(Effect::Report(report));
+        // Who was here before the relay was gone, and with whom we have no connection any more, is
+        // gone until it comes back; with whom we have one, until that fails.
+        self.members.retain(|_, member| member.link != Link::None);
+        self.members
+            .values_mut()
+            .for_each(|member| member.is_back = false);
         for peer in peers {
             if self.admit(peer.clone(), true, effects) {
                 self.start(&peer, now, effects);
@@ -203,8 +216,10 @@ impl Room {
             .map_or(Link::None, |member| member.link);
         let member = Member {
             was_first,
-            negotiation: Negotiation::default(),
+            is_back: true,
+            negotiation: None,
             link,
+            offered: None,
         };
         self.members.insert(peer, member);
         true
@@ -221,16 +236,20 @@ impl Room {
                 ..
             })
         );
-        match (is_offer, member.was_first) {
+        if member.was_first && (is_offer || signal == Signal::OfferRequest) {
             // The newcomer offers: these are not for us to answer.
-            (true, true) => return,
-            (true, false) => {
-                // Its second offer is for a connection anew: the first has failed at its end.
-                member.negotiation = Negotiation::default();
-                self.start(from, now, effects);
+            return;
+        }
+        if is_offer {
+            // Its second offer is for a connection anew: the first has failed at its end.
+            if member
+                .offered
+                .is_some_and(|then| now.saturating_sub(then) < OFFER_INTERVAL)
+            {
+                return;
             }
-            (false, _) if signal == Signal::OfferRequest => return,
-            (false, _) => {}
+            member.offered = Some(now);
+            self.start(from, now, effects);
         }
         self.negotiate(from, effects, |negotiation, steps| {
             negotiation.signal(signal, steps);
@@ -240,6 +259,7 @@ impl Room {
     fn start(&mut self, peer: &PeerId, now: Duration, effects: &mut Vec<Effect>) {
         if let Some(member) = self.members.get_mut(peer) {
             member.link = Link::Since(now);
+            member.negotiation = Some(Negotiation::default());
             effects.push(Effect::StartPeer(peer.clone()));
         }
     }
@@ -250,11 +270,12 @@ impl Room {
         effects: &mut Vec<Effect>,
         act: impl FnOnce(&mut Negotiation, &mut Vec<Step>),
     ) {
-        let Some(member) = self.members.get_mut(peer) else {
+        let member = self.members.get_mut(peer);
+        let Some(negotiation) = member.and_then(|member| member.negotiation.as_mut()) else {
             return;
         };
         let mut steps = Vec::new();
-        act(&mut member.negotiation, &mut steps);
+        act(negotiation, &mut steps);
         effects.extend(steps.into_iter().map(|step| match step {
             Step::Send(signal) => {
                 let payload = signal.to_string();
@@ -285,7 +306,10 @@ impl Room {
             return;
         };
         if member.link != Link::None {
-            member.link = Link::None;
+            (member.link, member.negotiation) = (Link::None, None);
+            if !member.is_back {
+                self.members.remove(peer);
+            }
             effects.push(Effect::ClosePeer(peer.clone()));
             effects.push(Effect::Report(Report::PeerFailed {
                 peer: peer.clone(),

@@ -3,7 +3,7 @@
 use super::*;
 
 fn room() -> Room {
-    Room::new("demo".parse().expect("an id"), Duration::from_secs(5))
+    Room::new("demo".parse().expect("an id"))
 }
 
 fn id(text: &str) -> PeerId {
@@ -136,11 +136,15 @@ fn silence_and_delay_have_an_end() {
     let mut room = room();
     line(&mut room, "ROOM_OK a b");
     on(&mut room, Event::Connected(&id("a")));
-    let (short, long) = (Duration::from_secs(5), Duration::from_secs(6));
-    assert!(on(&mut room, Event::Quiet(&id("a"), short)).is_empty());
-    assert_eq!(on(&mut room, Event::Quiet(&id("a"), long))[0], "close a");
+    let silence = |seconds| Silence {
+        lasts: Duration::from_secs(seconds),
+        limit: Duration::from_secs(5),
+    };
+    let (short, long) = (silence(5), silence(6));
+    assert!(on(&mut room, Event::Silent(&id("a"), short)).is_empty());
+    assert_eq!(on(&mut room, Event::Silent(&id("a"), long))[0], "close a");
     assert!(
-        on(&mut room, Event::Quiet(&id("b"), long)).is_empty(),
+        on(&mut room, Event::Silent(&id("b"), long)).is_empty(),
         "b is not connected yet"
     );
     assert!(at(&mut room, Event::Tick, 30).is_empty());
@@ -160,6 +164,59 @@ fn after_the_relay_was_gone_connections_are_replaced_not_lost() {
         line(&mut room, &format!("ROOM_PEER_MSG a {OFFER}")),
         ["start a", "answer a o"]
     );
+}
+
+#[test]
+fn what_an_old_connection_still_says_is_not_said_of_the_new_one() {
+    let mut room = room();
+    line(&mut room, "ROOM_OK a");
+    on(&mut room, Event::Connected(&id("a")));
+    on(&mut room, Event::Registered);
+    line(&mut room, "ROOM_OK ");
+    line(&mut room, "ROOM_PEER_JOINED a");
+    let late = Candidate {
+        candidate: "old".into(),
+        sdp_m_line_index: 0,
+        sdp_mid: None,
+    };
+    on(&mut room, Event::LocalCandidate(&id("a"), late));
+    line(&mut room, &format!("ROOM_PEER_MSG a {OFFER}"));
+    let description = Description {
+        kind: SdpType::Answer,
+        sdp: "a".into(),
+    };
+    let sent = on(&mut room, Event::LocalDescription(&id("a"), description));
+    assert_eq!(sent, [format!("send ROOM_PEER_MSG a {ANSWER}")]);
+}
+
+#[test]
+fn who_does_not_come_back_with_the_relay_is_gone_once_its_connection_is() {
+    let mut room = room();
+    line(&mut room, "ROOM_OK a b");
+    on(&mut room, Event::Connected(&id("a")));
+    on(
+        &mut room,
+        Event::PeerFailed(&id("b"), Failure::new(FailureKind::Other, "it broke")),
+    );
+    on(&mut room, Event::Registered);
+    line(&mut room, "ROOM_OK ");
+    assert_eq!(room.members.len(), 1, "a is still connected");
+    on(
+        &mut room,
+        Event::PeerFailed(&id("a"), Failure::new(FailureKind::Other, "it broke")),
+    );
+    assert!(room.members.is_empty());
+}
+
+#[test]
+fn a_member_cannot_have_connections_made_as_fast_as_it_likes() {
+    let mut room = room();
+    line(&mut room, "ROOM_OK ");
+    line(&mut room, "ROOM_PEER_JOINED c");
+    let offer = format!("ROOM_PEER_MSG c {OFFER}");
+    assert_eq!(line(&mut room, &offer).len(), 2);
+    assert!(line(&mut room, &offer).is_empty());
+    assert_eq!(at(&mut room, Event::Line(&offer), 1).len(), 2);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use gst::prelude::*;
-use gst_sdp::{SDPMediaRef, SDPMessage};
+use gst_sdp::{SDPMediaRef, SDPMessage, SDPMessageRef};
 use gst_webrtc::{
     WebRTCRTPTransceiver, WebRTCRTPTransceiverDirection as Direction, WebRTCSDPType,
     WebRTCSessionDescription,
@@ -52,7 +52,7 @@ impl PeerConnection {
             self.add_line(None, &line).map_err(internal)?;
         }
         let webrtc = self.webrtc.clone();
-        self.tell(async move { described(describe(&webrtc, SdpType::Offer).await) });
+        self.negotiating(async move { described(describe(&webrtc, SdpType::Offer).await) });
         Ok(())
     }
 
@@ -63,16 +63,21 @@ impl PeerConnection {
     pub(super) fn accept_offer(&mut self, offer: &str) -> Result<(), Failure> {
         let offer = sdp::parse(offer)?;
         self.gate.expect(sdp::fingerprints(&offer));
-        let mut is_of_use = false;
-        for (index, media) in (0u32..).zip(offer.medias()) {
-            if let Some(line) = self.plan(media)? {
-                is_of_use |= line.direction != Direction::Inactive;
-                self.add_line(Some(index), &line).map_err(internal)?;
-            }
+        let plan = self.plan(&offer);
+        if let Err(Failure {
+            kind: FailureKind::CodecRefused,
+            ..
+        }) = &plan
+        {
+            // The peer shall know why: nobody can tell from a mere hanging up.
+            let sdp = sdp::rejection(&offer);
+            (self.listener)(PeerEvent::Described(Description {
+                kind: SdpType::Answer,
+                sdp,
+            }));
         }
-        if !is_of_use {
-            let sentence = "Neither side sends what the other would take; nothing is to be done.";
-            return Err(Failure::new(FailureKind::ConnectionFailed, sentence));
+        for (index, line) in plan? {
+            self.add_line(Some(index), &line).map_err(internal)?;
         }
         let webrtc = self.webrtc.clone();
         let answer = async move {
@@ -80,7 +85,7 @@ impl PeerConnection {
             describe(&webrtc, SdpType::Answer).await
         };
         let listener = Arc::clone(&self.listener);
-        self.tell(async move {
+        self.negotiating(async move {
             let answer = answer.await;
             if answer.is_ok() {
                 listener(PeerEvent::RemoteDescriptionSet);
@@ -96,15 +101,22 @@ impl PeerConnection {
     /// When the answer cannot be read, or rejects a line of ours.
     pub(super) fn accept_answer(&mut self, answer: &str) -> Result<(), Failure> {
         let answer = sdp::parse(answer)?;
-        for media in answer.medias().filter(|media| sdp::is_rejected(media)) {
+        let lines = || {
+            answer
+                .medias()
+                .filter_map(|media| Some((sdp::kind(media)?, media)))
+        };
+        if let Some((kind, _)) = lines().find(|(_, media)| sdp::is_rejected(media)) {
             // A rejected line in a bundle would leave webrtcbin connecting for ever.
-            if let Some(kind) = sdp::kind(media) {
-                return Err(codec_refused(kind, self.media.preferred(kind)));
-            }
+            return Err(codec_refused(kind, self.media.preferred(kind)));
+        }
+        let directions = || lines().map(|(_, media)| sdp::directions(media));
+        if !directions().any(|theirs| theirs.sends || theirs.receives) {
+            return Err(nothing_to_do());
         }
         self.gate.expect(sdp::fingerprints(&answer));
         let webrtc = self.webrtc.clone();
-        self.tell(async move {
+        self.negotiating(async move {
             match set_remote(&webrtc, WebRTCSDPType::Answer, answer).await {
                 Ok(()) => PeerEvent::RemoteDescriptionSet,
                 Err(failure) => PeerEvent::Failed(failure),
@@ -113,16 +125,29 @@ impl PeerConnection {
         Ok(())
     }
 
-    /// What we answer to one offered line; `None` for lines that are not media, or not used.
-    fn plan(&self, media: &SDPMediaRef) -> Result<Option<Line>, Failure> {
-        let Some(kind) = sdp::kind(media) else {
-            return Ok(None);
-        };
-        if sdp::is_rejected(media) {
-            return Ok(None);
+    /// What we answer to each offered line of media.
+    fn plan(&self, offer: &SDPMessageRef) -> Result<Vec<(u32, Line)>, Failure> {
+        let mut plan: Vec<(u32, Line)> = Vec::new();
+        for (index, media) in (0..).zip(offer.medias()) {
+            let Some(kind) = sdp::kind(media).filter(|_| !sdp::is_rejected(media)) else {
+                continue;
+            };
+            let is_first = plan.iter().all(|(_, line)| line.codec.kind() != kind);
+            plan.push((index, self.plan_line(media, kind, is_first)?));
         }
+        match plan
+            .iter()
+            .any(|(_, line)| line.direction != Direction::Inactive)
+        {
+            true => Ok(plan),
+            false => Err(nothing_to_do()),
+        }
+    }
+
+    /// Of each kind, one line is used: the first.
+    fn plan_line(&self, media: &SDPMediaRef, kind: Kind, is_first: bool) -> Result<Line, Failure> {
         let theirs = sdp::directions(media);
-        let sends = theirs.receives && self.media.sent(kind).is_some();
+        let sends = is_first && theirs.receives && self.media.sent(kind).is_some();
         let preferred = self.media.preferred(kind);
         // What we send is encoded already; what we only receive may be any codec we know.
         let choice = std::iter::once(preferred)
@@ -132,17 +157,18 @@ impl PeerConnection {
         let Some((codec, caps)) = choice else {
             return Err(codec_refused(kind, preferred));
         };
-        let direction = match (sends, theirs.sends && plugins::can_receive(codec)) {
+        let receives = is_first && theirs.sends && plugins::can_receive(codec);
+        let direction = match (sends, receives) {
             (true, true) => Direction::Sendrecv,
             (true, false) => Direction::Sendonly,
             (false, true) => Direction::Recvonly,
             (false, false) => Direction::Inactive,
         };
-        Ok(Some(Line {
+        Ok(Line {
             codec,
             direction,
             caps,
-        }))
+        })
     }
 
     /// Prepares a line, at a place of the remote offer or at the end of ours.
@@ -253,6 +279,11 @@ fn described(result: Result<Description, Failure>) -> PeerEvent {
         Ok(description) => PeerEvent::Described(description),
         Err(failure) => PeerEvent::Failed(failure),
     }
+}
+
+fn nothing_to_do() -> Failure {
+    let sentence = "Neither side sends what the other would take; there is nothing to do.";
+    Failure::new(FailureKind::ConnectionFailed, sentence)
 }
 
 fn codec_refused(kind: Kind, codec: Codec) -> Failure {

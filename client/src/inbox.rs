@@ -1,0 +1,154 @@
+//! What comes to a loop, each kind on a way of its own: no flood of one can displace another, and
+//! what ends things is heard first.
+
+use std::future::pending;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use async_channel::{Receiver, Sender, bounded};
+use async_std::task;
+use futures_util::{FutureExt as _, select_biased};
+
+use crate::capture::Capture;
+use crate::failure::Failure;
+use crate::peer::PeerEvent;
+use crate::presence::PresenceEvent;
+
+/// How often statistics are read and partners are looked after.
+const TICK: Duration = Duration::from_secs(1);
+
+/// How many events of one connection may wait. A connection has a few dozen in its life, and is
+/// given up should it ever have more waiting.
+const MAX_PEER_EVENTS: usize = 1024;
+
+/// How many lines of the relay may wait here; more of them wait on their way.
+const MAX_RELAY_EVENTS: usize = 16;
+
+/// What comes next.
+#[derive(Debug)]
+pub enum Input<K> {
+    /// The program is to end.
+    Stopped,
+    /// The capture cannot go on.
+    CaptureFailed(Failure),
+    /// Something happened to the connection with this key.
+    Peer(K, PeerEvent),
+    /// Something happened at the relay.
+    Relay(PresenceEvent),
+    /// A second has passed.
+    Tick,
+}
+
+/// Where a loop waits. `K` tells its connections apart.
+#[derive(Debug)]
+pub struct Inbox<K> {
+    stop: Receiver<()>,
+    failures: Receiver<Failure>,
+    peers: Receiver<(K, PeerEvent)>,
+    relay: Receiver<PresenceEvent>,
+    next_tick: Instant,
+}
+
+/// The ways into an [`Inbox`].
+#[derive(Clone, Debug)]
+pub struct Ways<K> {
+    stop: Sender<()>,
+    failures: Sender<Failure>,
+    peers: Sender<(K, PeerEvent)>,
+    relay: Sender<PresenceEvent>,
+}
+
+impl<K: Clone + Send + Sync + 'static> Ways<K> {
+    /// An inbox and the ways into it.
+    pub fn new() -> (Self, Inbox<K>) {
+        let (stop, stopped) = bounded(1);
+        let (failures, failed) = bounded(1);
+        let (peers, from_peers) = bounded(MAX_PEER_EVENTS);
+        let (relay, from_relay) = bounded(MAX_RELAY_EVENTS);
+        let inbox = Inbox {
+            stop: stopped,
+            failures: failed,
+            peers: from_peers,
+            relay: from_relay,
+            next_tick: now() + TICK,
+        };
+        (
+            Self {
+                stop,
+                failures,
+                peers,
+                relay,
+            },
+            inbox,
+        )
+    }
+
+    /// Asks the loop to end; false once there is none.
+    pub fn stop(&self) -> bool {
+        // When one order to stop waits already, another would add nothing.
+        let _ = self.stop.try_send(());
+        !self.stop.is_closed()
+    }
+
+    /// The way for the relay.
+    pub fn relay(&self) -> Sender<PresenceEvent> {
+        self.relay.clone()
+    }
+
+    /// A listener for the connection with a key. It never blocks.
+    pub fn listener(&self, key: K) -> crate::peer::Listener {
+        let peers = self.peers.clone();
+        Arc::new(move |event| {
+            if peers.try_send((key.clone(), event)).is_err() && !peers.is_closed() {
+                tracing::error!("an event of a connection is lost: too many are waiting");
+            }
+        })
+    }
+
+    /// Lets the loop know when the capture cannot go on.
+    pub fn watch_capture(&self, capture: &Arc<Capture>) {
+        if !capture.tracks().is_empty() {
+            let (capture, failures) = (Arc::clone(capture), self.failures.clone());
+            task::spawn(async move { drop(failures.send(capture.failure().await).await) });
+        }
+    }
+}
+
+impl<K> Inbox<K> {
+    /// Waits for what comes next.
+    pub async fn next(&mut self) -> Input<K> {
+        let until_tick = self.next_tick.saturating_duration_since(now());
+        let mut stop = pin!(first(&self.stop).fuse());
+        let mut failure = pin!(first(&self.failures).fuse());
+        let mut tick = pin!(task::sleep(until_tick).fuse());
+        let mut peer = pin!(first(&self.peers).fuse());
+        let mut relay = pin!(first(&self.relay).fuse());
+        select_biased! {
+            () = stop => Input::Stopped,
+            failure = failure => Input::CaptureFailed(failure),
+            () = tick => {
+                self.next_tick = now() + TICK;
+                Input::Tick
+            }
+            (key, event) = peer => Input::Peer(key, event),
+            event = relay => Input::Relay(event),
+        }
+    }
+}
+
+/// The next of a kind; nothing more comes once nobody can send it.
+async fn first<T>(receiver: &Receiver<T>) -> T {
+    match receiver.recv().await {
+        Ok(item) => item,
+        Err(_) => pending().await,
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the loop's ticks are counted here"
+)]
+fn now() -> Instant {
+    Instant::now()
+}
