@@ -1,0 +1,59 @@
+//! Every branch that may be built is built: the texts of the pure files are texts GStreamer takes.
+
+use client::capture::{Capture, Timeline};
+use client::graph::receive_chain;
+use client::media::{AudioSource, Codec, Media, Screen, VideoCodec, VideoFormat, VideoSource};
+use client::plugins;
+
+#[test]
+fn every_capture_can_be_built() {
+    gst::init().expect("GStreamer is installed");
+    let screen = Screen {
+        display: Some(":0".into()),
+        pointer: false,
+        region: "1,2,30x40".parse().ok(),
+    };
+    for video in [
+        VideoSource::Screen(screen),
+        VideoSource::Test,
+        VideoSource::None,
+    ] {
+        for audio in [
+            AudioSource::Mic(Some("x".into())),
+            AudioSource::Test,
+            AudioSource::None,
+        ] {
+            for codec in [VideoCodec::Vp8, VideoCodec::H264] {
+                let (width, height, framerate, bitrate_kbps) = (640, 360, 30, 1000);
+                let format = VideoFormat {
+                    codec,
+                    width,
+                    height,
+                    framerate,
+                    bitrate_kbps,
+                };
+                let media = Media {
+                    video: video.clone(),
+                    format,
+                    audio: audio.clone(),
+                };
+                let capture = Capture::new(&media, &Timeline::default())
+                    .unwrap_or_else(|error| panic!("{media:?}: {error:#}"));
+                let sent = usize::from(video != VideoSource::None)
+                    + usize::from(audio != AudioSource::None);
+                assert_eq!(capture.tracks().len(), sent);
+            }
+        }
+    }
+}
+
+#[test]
+fn every_codec_can_be_received() {
+    gst::init().expect("GStreamer is installed");
+    let decoder = plugins::h264_decoder().expect("a decoder of H.264");
+    for codec in Codec::ALL {
+        assert!(plugins::can_receive(codec), "{codec}");
+        gst::parse::bin_from_description(&receive_chain(codec, decoder), true)
+            .unwrap_or_else(|error| panic!("{codec}: {error}"));
+    }
+}
