@@ -2,8 +2,13 @@
 
 import test from 'node:test';
 import assert from 'node:assert/strict';
+import { closeSync, constants, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Program } from './support/process.js';
+import { Client, binaries } from './support/programs.js';
 import { Stage } from './support/stage.js';
-import { Client } from './support/programs.js';
 import { until } from './support/until.js';
 
 /** The fake camera's own rate is 20 frames a second. */
@@ -131,6 +136,100 @@ test('hanging up at either end ends the call at both, and both are ready for the
   const state = await page.until('the call has ended', (state) => state.state === 'registered');
   assert.equal(state.reason, 'hung-up-by-peer');
   assert.equal(client.reports.slice(after).some(({ event }) => event === 'called'), false);
+});
+
+test('calls that are given up while they are set up leave nothing behind', async (t) => {
+  const stage = new Stage(t);
+  const relay = await stage.relay();
+  const client = await stage.client(relay, ['--our-id', 'cam']);
+  const browser = await stage.browser();
+  const page = await browser.open(relay);
+  const seen = [];
+  for (let round = 0; round < 3; round += 1) {
+    // A caller that sends its offer and goes away again, sooner or later.
+    await page.page.evaluate(async ({ url }) => {
+      const pc = new RTCPeerConnection();
+      pc.addTransceiver('video', { direction: 'recvonly' });
+      const offer = JSON.stringify({ sdp: await pc.createOffer() });
+      const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+      for (let call = 0; call < 15; call += 1) {
+        await new Promise((resolve) => {
+          const socket = new WebSocket(url);
+          socket.onopen = () => socket.send(`HELLO caller-${Math.random()}`);
+          socket.onmessage = async ({ data }) => {
+            if (data === 'HELLO') socket.send('SESSION cam');
+            // It is not back yet from the last call.
+            if (data.startsWith('ERROR')) await wait(20).then(() => socket.send('SESSION cam'));
+            if (data !== 'SESSION_OK') return;
+            socket.send(offer);
+            await wait(2 * call);
+            socket.close();
+            resolve();
+          };
+        });
+      }
+      pc.close();
+    }, { url: relay.url });
+    seen.push(await client.settled());
+  }
+  t.diagnostic(JSON.stringify(seen));
+  assert.ok(seen.at(-1).descriptors <= seen[0].descriptors + 2, 'descriptors stay');
+  assert.ok(seen.at(-1).threads <= seen[0].threads + 2, 'threads stay');
+  await until('it waits for calls again', () => client.reports.at(-1).event === 'registered');
+  const caller = await stage.client(relay, ['--peer-id', 'cam']);
+  await caller.report('connected');
+});
+
+test('an offer that no browser would make is refused, and disturbs nobody', async (t) => {
+  const stage = new Stage(t);
+  const relay = await stage.relay();
+  const client = await stage.client(relay, ['--our-id', 'cam']);
+  const browser = await stage.browser();
+  const page = await browser.open(relay);
+  const line = (payload) => `m=video 9 UDP/TLS/RTP/SAVPF ${payload}\r\na=rtpmap:${payload} VP8/90000\r\n`;
+  const head = 'v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n';
+  for (const sdp of ['', 'nonsense', head, head + line(200), head + line(-1), head + line(96).repeat(300)]) {
+    const after = client.mark;
+    await page.page.evaluate(({ url, sdp }) => {
+      const socket = new WebSocket(url);
+      socket.onopen = () => socket.send(`HELLO caller-${Math.random()}`);
+      socket.onmessage = ({ data }) => {
+        if (data === 'HELLO') socket.send('SESSION cam');
+        if (data === 'SESSION_OK') socket.send(JSON.stringify({ sdp: { type: 'offer', sdp } }));
+      };
+    }, { url: relay.url, sdp });
+    const ended = await client.report('ended', { after });
+    await client.report('registered', { after: client.reports.indexOf(ended) });
+  }
+  const caller = await stage.client(relay, ['--peer-id', 'cam']);
+  await caller.report('connected');
+});
+
+test('a client whose reports nobody reads still does what it is told', async (t) => {
+  const stage = new Stage(t);
+  const relay = await stage.relay();
+  const home = mkdtempSync(join(tmpdir(), 'aldis-pipe-'));
+  t.after(() => rmSync(home, { recursive: true }));
+  const pipe = join(home, 'pipe');
+  spawnSync('mkfifo', [pipe]);
+  const full = openSync(pipe, constants.O_RDWR | constants.O_NONBLOCK);
+  const filling = Buffer.alloc(4096);
+  assert.throws(() => { for (;;) writeSync(full, filling); }, /EAGAIN/);
+  const output = openSync(pipe, constants.O_RDWR);
+  const client = await stage.keep(Promise.resolve(new Program(join(binaries, 'client'), [
+    '--our-id', 'cam', '--server', relay.url, '--video', 'test', '--audio', 'test', '--show', 'none',
+  ], { stdio: ['ignore', output, 'pipe'] })));
+  closeSync(output);
+  // It has something to say of this call, and cannot.
+  const caller = await until('it can be called', async () => {
+    const caller = new Client(relay, ['--peer-id', 'cam', '--video', 'test', '--audio', 'test']);
+    return caller.report('connected').then(() => caller, () => null);
+  });
+  await caller.rates(2);
+  const { code } = await client.stop('SIGTERM', 5_000);
+  assert.equal(code, 0);
+  assert.equal((await caller.report('ended')).by, 'peer');
+  closeSync(full);
 });
 
 test('ten calls in a row leave nothing behind', async (t) => {

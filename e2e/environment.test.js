@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Stage } from './support/stage.js';
 import { failing } from './support/failing.js';
+import { binaries } from './support/programs.js';
 import { until } from './support/until.js';
 
 const NOWHERE = { url: 'ws://127.0.0.1:1' };
@@ -22,6 +23,17 @@ test('without a display to capture', async () => {
   const failed = await failing(NOWHERE, ['--video', 'screen', '--display', ':7654', '--audio', 'none']);
   assert.equal(failed.exit_code, 8);
   assert.match(failed.reason, /:7654 cannot be captured; .*--video test/);
+});
+
+test('with a region that is not on the screen, which would show all of it', async (t) => {
+  const stage = new Stage(t);
+  const screen = await stage.screen(1280, 720);
+  for (const region of ['1200,700,500x500', '5000,5000,100x100', '0,0,1x1']) {
+    const args = ['--video', 'screen', '--display', screen.display, '--region', region];
+    const failed = await failing(NOWHERE, args);
+    assert.equal(failed.exit_code, 8, failed.reason);
+    assert.match(failed.reason, new RegExp(`The region ${region} is not wholly on the screen, which has 1280x720`));
+  }
 });
 
 test('without a display to show a window on', async () => {
@@ -64,7 +76,6 @@ test('without a plugin', async (t) => {
 });
 
 test('wrong usage is told before anything is done', () => {
-  const binaries = process.env.ALDIS_BIN ?? '../target/debug';
   for (const args of [['--our-id', 'two words'], ['--width', '0'], ['--server', 'http://x'], ['--nonsense']]) {
     const { status, stderr } = spawnSync(join(binaries, 'client'), args, { encoding: 'utf8' });
     assert.equal(status, 2, args.join(' '));

@@ -39,6 +39,22 @@ test('a call goes on when the relay is killed, and both ends register again when
   await page.until('the picture goes on', (state) => state.framesPresented > before.framesPresented + 60);
 });
 
+test('hanging up is heard at the other end without a relay', async (t) => {
+  const stage = new Stage(t);
+  const relay = await stage.relay();
+  const client = await stage.client(relay, ['--our-id', 'cam']);
+  const browser = await stage.browser();
+  const page = await browser.open(relay, 'call=cam');
+  await page.sees();
+  await relay.stop('SIGKILL');
+  await client.report('relay-lost');
+  const began = performance.now();
+  await page.page.getByRole('button', { name: /hang up/i }).click();
+  const ended = await client.report('ended', { limitMs: 4_000 });
+  t.diagnostic(`heard after ${Math.round(performance.now() - began)} ms`);
+  assert.equal(ended.by, 'peer');
+});
+
 test('a waiting client comes back by itself when the relay does', async (t) => {
   const stage = new Stage(t);
   const relay = await stage.relay();

@@ -24,6 +24,17 @@ and the tests run in one: run them as root, or with sudo, outside of a container
   privileged ip -n "$NAMESPACE" address add 10.77.0.1/24 dev aldis0
   privileged ip -n "$NAMESPACE" link set aldis0 up
   privileged ip -n "$NAMESPACE" link set aldis1 up
+  wait_for_addresses
+}
+
+# An address of IPv6 is usable only after a second or two, and when it becomes so Chromium drops what it
+# is loading: the network has changed.
+wait_for_addresses() {
+  local tries
+  for ((tries = 0; tries < 50; tries += 1)); do
+    if [[ -z $(privileged ip -n "$NAMESPACE" -6 address show tentative) ]]; then return; fi
+    sleep 0.1
+  done
 }
 
 # Runs a command inside, as the user who started us. It runs as a job in a process group of its own:

@@ -246,6 +246,7 @@ impl Client {
             PeerEvent::RemoteDescriptionSet => Event::RemoteDescriptionSet,
             PeerEvent::Connected => Event::Connected,
             PeerEvent::Failed(failure) => Event::PeerFailed(failure),
+            PeerEvent::Closed => Event::PeerClosed,
             PeerEvent::WindowClosed => Event::Stop("the window was closed"),
             PeerEvent::FirstSent(kind) => return self.note(|this| this.report_first_sent(kind)),
             PeerEvent::FirstReceived(frame) => {
@@ -467,10 +468,11 @@ async fn outputs(show: Show) -> Result<Outputs, Failure> {
     }
 }
 
-/// Makes one offer and one decoder of each kind, and throws them away: plugins are loaded then, and
-/// the certificate that all connections of the process share is made.
+/// Makes one offer and the decoders for what it asks for, and throws them away: plugins are loaded
+/// then, and the certificate that all connections of the process share is made.
 async fn warm_up(settings: PeerSettings) {
-    task::spawn_blocking(receive::warm_up).await;
+    let codecs = Kind::ALL.map(|kind| settings.media.preferred(kind));
+    task::spawn_blocking(move || receive::warm_up(&codecs)).await;
     let (described, done) = bounded(1);
     let listener = Arc::new(move |event| {
         if let PeerEvent::Described(_) | PeerEvent::Failed(_) = event {

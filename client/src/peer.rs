@@ -72,6 +72,8 @@ pub enum PeerEvent {
     Connected,
     /// The connection cannot go on.
     Failed(Failure),
+    /// The peer ended the connection in order.
+    Closed,
     /// The first encoded frame of this kind went out.
     FirstSent(Kind),
     /// The first received frame is decoded.
@@ -113,7 +115,10 @@ impl PeerConnection {
         settings.timeline.rule(&pipeline);
         let webrtc = transport::webrtcbin(settings)?;
         let arrived = Arc::new(AtomicU64::new(0));
-        transport::prepare(&webrtc, Arc::clone(&arrived));
+        let told = Arc::clone(&listener);
+        transport::prepare(&webrtc, Arc::clone(&arrived), move || {
+            told(PeerEvent::Closed);
+        });
         pipeline.add(&webrtc)?;
         let peer = Self {
             pipeline,

@@ -145,11 +145,13 @@ pub fn attach(
     link(pipeline, pad, &bin)
 }
 
-/// Loads every decoder once, so that the first picture of the first call does not wait for it.
-/// Blocks.
-pub fn warm_up() {
-    for codec in Codec::ALL
-        .into_iter()
+/// Loads the decoders of these codecs once, so that the first picture of the first call does not wait
+/// for them. Blocks. A library of decoders may take tens of megabytes, so only what is likely to be
+/// used is loaded.
+pub fn warm_up(codecs: &[Codec]) {
+    for codec in codecs
+        .iter()
+        .copied()
         .filter(|codec| plugins::can_receive(*codec))
     {
         if let Ok(bin) = decoder(codec, Outputs::NONE) {

@@ -85,6 +85,8 @@ pub enum Event<'a> {
     LocalCandidate(Candidate),
     /// ICE and DTLS are done and the partner's certificate is the announced one.
     Connected,
+    /// The partner ended the peer connection in order.
+    PeerClosed,
     /// The peer connection cannot go on.
     PeerFailed(Failure),
     /// Time has passed, in which nothing came from the partner for so long.
@@ -217,6 +219,7 @@ impl Session {
             }
             // Of a connection that nobody waits for.
             Event::Connected => {}
+            Event::PeerClosed => self.hung_up(effects),
             Event::PeerFailed(failure) => self.fail(Party::Network, failure, effects),
             Event::Tick(silence) => self.tick(now, silence, effects),
             Event::Stop(reason) => self.end(Party::Us, Ok(reason.to_owned()), effects),
@@ -375,7 +378,13 @@ impl Session {
     fn session_closed(&mut self, effects: &mut Vec<Effect>) {
         if self.relay != Relay::Carrying || !self.paired {
             self.relay_lost(effects);
-        } else if self.stage == Stage::Up {
+        } else {
+            self.hung_up(effects);
+        }
+    }
+
+    fn hung_up(&mut self, effects: &mut Vec<Effect>) {
+        if self.stage == Stage::Up {
             self.end(Party::Peer, Ok("the other side hung up".into()), effects);
         } else {
             let sentence = format!(

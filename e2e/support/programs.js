@@ -7,7 +7,8 @@ import { spawnSync } from 'node:child_process';
 import { Program } from './process.js';
 import { until } from './until.js';
 
-const binaries = process.env.ALDIS_BIN ?? join(import.meta.dirname ?? '.', '../../target/debug');
+/** Where the programs under test are. */
+export const binaries = process.env.ALDIS_BIN ?? join(import.meta.dirname ?? '.', '../../target/debug');
 
 /** The relay. */
 export class Relay extends Program {

@@ -166,6 +166,7 @@ impl Meeting {
             PeerEvent::Counted(counters) => self.report_rates(peer, counters),
             PeerEvent::FirstReceived(frame) => self.report_first_received(peer, &frame),
             PeerEvent::LatencyChanged => link.peer.recalculate_latency(),
+            PeerEvent::Closed => return self.handle(Event::PeerClosed(peer)),
             PeerEvent::FirstSent(_) | PeerEvent::WindowClosed => {}
         }
         Ok(())

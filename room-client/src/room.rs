@@ -71,6 +71,8 @@ pub(crate) enum Event<'a> {
     LocalCandidate(&'a PeerId, Candidate),
     /// A connection is up and verified.
     Connected(&'a PeerId),
+    /// A peer ended its connection in order.
+    PeerClosed(&'a PeerId),
     /// A connection cannot go on.
     PeerFailed(&'a PeerId, Failure),
     /// Nothing has come from a peer for so long.
@@ -132,6 +134,7 @@ impl Room {
                 });
             }
             Event::Connected(peer) => self.connected(peer, effects),
+            Event::PeerClosed(peer) => self.fail(peer, "it ended the connection".into(), effects),
             Event::PeerFailed(peer, failure) => self.fail(peer, failure.sentence, effects),
             Event::Silent(peer, silence) if silence.is_too_long() => {
                 if self

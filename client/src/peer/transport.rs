@@ -53,9 +53,15 @@ pub(super) fn webrtcbin(settings: &PeerSettings) -> Result<gst::Element, anyhow:
     Ok(webrtc)
 }
 
-/// Watches the elements webrtcbin makes for itself: packets that arrive are counted, and frames that
-/// go out do not wait for the clock a second time.
-pub(super) fn prepare(webrtc: &gst::Element, arrived: Arc<AtomicU64>) {
+/// Watches the elements webrtcbin makes for itself: packets that arrive are counted, frames that go
+/// out do not wait for the clock a second time, and `closed` hears when the peer ends DTLS, which
+/// webrtcbin itself keeps to itself.
+pub(super) fn prepare(
+    webrtc: &gst::Element,
+    arrived: Arc<AtomicU64>,
+    closed: impl Fn() + Send + Sync + 'static,
+) {
+    let closed = Arc::new(closed);
     let Some(bin) = webrtc.downcast_ref::<gst::Bin>() else {
         return;
     };
@@ -63,11 +69,25 @@ pub(super) fn prepare(webrtc: &gst::Element, arrived: Arc<AtomicU64>) {
         let factory = element.factory().map(|factory| factory.name());
         match factory.as_deref() {
             Some("nicesrc") => count_packets(element, Arc::clone(&arrived)),
+            Some("dtlsdec") => watch_close(element, Arc::clone(&closed)),
             Some("rtpsession") => {
                 element.set_property("rtcp-min-interval", RTCP_INTERVAL.nseconds());
             }
             Some("clocksync") => element.set_property("sync", false),
             _ => {}
+        }
+    });
+}
+
+/// The peer says good-bye by an alert ([RFC 5246, section 7.2.1](https://www.rfc-editor.org/rfc/rfc5246#section-7.2.1)).
+fn watch_close(dtlsdec: &gst::Element, closed: Arc<impl Fn() + Send + Sync + 'static>) {
+    dtlsdec.connect_notify(Some("connection-state"), move |dtlsdec, _| {
+        let state = dtlsdec.property_value("connection-state");
+        let state =
+            gst::glib::EnumValue::from_value(&state).map(|(_, value)| value.nick().to_owned());
+        tracing::debug!(?state, "DTLS");
+        if state.as_deref() == Some("closed") {
+            closed();
         }
     });
 }
