@@ -254,12 +254,20 @@ impl Session {
     }
 
     fn relay_back(&mut self, effects: &mut Vec<Effect>) {
-        self.relay = Relay::Presence;
-        if let (Stage::Dialling { .. }, Some(peer)) = (self.stage, &self.partner) {
-            self.relay = Relay::Carrying;
-            effects.push(Effect::Send(
-                ClientMessage::Session(peer.as_str()).to_string(),
-            ));
+        match self.stage {
+            Stage::Waiting | Stage::Over => {}
+            Stage::Dialling { .. } => {
+                self.relay = Relay::Carrying;
+                let callee = self.partner.iter();
+                effects.extend(
+                    callee.map(|peer| {
+                        Effect::Send(ClientMessage::Session(peer.as_str()).to_string())
+                    }),
+                );
+            }
+            // Our description, or the partner's, can no longer get through.
+            Stage::Expecting | Stage::Offering => self.relay_lost(effects),
+            Stage::Connecting | Stage::Up => self.relay = Relay::Presence,
         }
     }
 

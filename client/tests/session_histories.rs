@@ -30,6 +30,7 @@ enum Step {
 const LINES: &[&str] = &[
     "SESSION_OK",
     "SESSION_FROM ann",
+    "SESSION_FROM bob",
     "ERROR peer 'bob' busy",
     r#"{"sdp":{"type":"offer","sdp":"o"}}"#,
     r#"{"sdp":{"type":"answer","sdp":"a"}}"#,
@@ -138,7 +139,33 @@ fn is_ice(effect: &Effect) -> bool {
     matches!(effect, Effect::Send(line) if line.starts_with(r#"{"ice""#))
 }
 
+/// Whether the relay has paired us with somebody we want by this step: with the peer we call, or, when
+/// we wait, with whoever calls. A relay that names nobody pairs us by the first word of the other side.
+fn pairs(step: &Step, calling: bool) -> bool {
+    let Step::Line(line) = step else {
+        return false;
+    };
+    !line.starts_with("ERROR ") && !(calling && *line == "SESSION_FROM ann")
+}
+
 proptest! {
+    #[test]
+    fn every_call_has_an_end(
+        calling in any::<bool>(),
+        request_offer in any::<bool>(),
+        steps in prop::collection::vec(step(), 0..40),
+    ) {
+        let mut steps = steps;
+        // Nothing more happens, and the partner is never heard again.
+        steps.push(Step::Tick(1_000));
+        let history = play(calling, request_offer, &steps);
+        let ended = count(&history, |effect| matches!(effect, Effect::End(_))) == 1;
+        let called = calling || happened(&history, |step| pairs(step, calling));
+        prop_assert_eq!(ended, called || happened(&history, |step| {
+            matches!(step, Step::Stop | Step::PeerFailed)
+        }));
+    }
+
     #[test]
     fn a_session_keeps_its_promises(
         calling in any::<bool>(),
@@ -167,8 +194,7 @@ proptest! {
                         prop_assert!(calling && (at == 0 || *step == Some(Step::RelayBack)));
                     }
                     Effect::Send(_) => {
-                        let paired = |step: &Step| matches!(step, Step::Line(_));
-                        prop_assert!(happened(before, paired));
+                        prop_assert!(happened(before, |step| pairs(step, calling)));
                     }
                     Effect::StartMedia => prop_assert_eq!(step, &Some(Step::Connected)),
                     Effect::Negotiate(Part::Send(_)) => prop_assert!(false, "goes by the relay"),
