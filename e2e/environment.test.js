@@ -76,7 +76,7 @@ test('without a plugin', async (t) => {
 });
 
 test('wrong usage is told before anything is done', () => {
-  for (const args of [['--our-id', 'two words'], ['--width', '0'], ['--server', 'http://x'], ['--nonsense']]) {
+  for (const args of [['--our-id', 'two words'], ['--width', '0'], ['--our-id', 'a', '--peer-id', 'a'], ['--server', 'http://x'], ['--nonsense']]) {
     const { status, stderr } = spawnSync(join(binaries, 'client'), args, { encoding: 'utf8' });
     assert.equal(status, 2, args.join(' '));
     assert.match(stderr, /^error: /);

@@ -2,7 +2,8 @@
 
 use std::net::IpAddr;
 
-use clap::{Parser, ValueEnum};
+use clap::error::ErrorKind;
+use clap::{CommandFactory as _, Parser, ValueEnum};
 use protocol::PeerId;
 use url::Url;
 
@@ -166,6 +167,18 @@ enum CodecName {
 }
 
 impl Args {
+    /// Reads the command line; ends the program when it makes no sense.
+    pub fn from_command_line() -> Self {
+        let args = Self::parse();
+        if args.peer_id.is_some() && args.peer_id == args.our_id {
+            let sentence = "--peer-id and --our-id are the same: nobody can call themselves";
+            Self::command()
+                .error(ErrorKind::ArgumentConflict, sentence)
+                .exit();
+        }
+        args
+    }
+
     /// Turns what was typed into what is meant. `random` makes the id where none was given.
     pub fn into_config(self, random: impl FnOnce() -> u32) -> Config {
         let peer = self.peer_id;
@@ -252,7 +265,6 @@ fn ice_server(text: &str, schemes: &[&str]) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory as _;
 
     fn config(line: &str) -> Result<Config, clap::Error> {
         let words = std::iter::once("client").chain(line.split_whitespace());

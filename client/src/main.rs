@@ -3,13 +3,12 @@
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
-use clap::Parser as _;
 use client::cli::Args;
 use client::media::{Kind, Media};
 use client::{call, graph, program};
 
 fn main() -> ExitCode {
-    let config = Args::parse().into_config(|| fastrand::u32(..));
+    let config = Args::from_command_line().into_config(|| fastrand::u32(..));
     if config.print_pipeline {
         return print_pipeline(&config.media);
     }

@@ -371,6 +371,13 @@ fn bus_error(error: &gst::message::Error) -> PeerEvent {
         .src()
         .map(|source| source.name().to_string())
         .unwrap_or_default();
+    if source.starts_with("pulsesink") {
+        return PeerEvent::Failed(Failure::new(
+            FailureKind::SoundServer,
+            "The sound server that played the other side is gone; start it again, or play nothing \
+             with --show none.",
+        ));
+    }
     let text = format!("The connection failed in {source}: {}", error.error());
     tracing::debug!(debug = ?error.debug(), "{text}");
     PeerEvent::Failed(Failure::new(FailureKind::Other, text))

@@ -2,7 +2,8 @@
 //!
 //! Some versions of webrtcbin do not compare the peer's certificate with the fingerprint in its
 //! description ([RFC 8827, section 6.5](https://www.rfc-editor.org/rfc/rfc8827#section-6.5)), so that
-//! anybody on the path could step in. We do: until then what comes in is held back.
+//! anybody on the path could step in. We do: until then media that comes in is held back, and none goes
+//! out. (Data channels, of which Aldis uses none yet, are not held back.)
 
 use std::sync::{Mutex, PoisonError};
 
