@@ -145,7 +145,7 @@ fn pairs(step: &Step, calling: bool) -> bool {
     let Step::Line(line) = step else {
         return false;
     };
-    !line.starts_with("ERROR ") && !(calling && *line == "SESSION_FROM ann")
+    !(line.starts_with("ERROR ") || calling && *line == "SESSION_FROM ann")
 }
 
 proptest! {
