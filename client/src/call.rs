@@ -46,6 +46,8 @@ pub async fn run(config: Config, printer: Printer) -> Result<(), Failure> {
     let (capture, settings) = prepare(&config.media, &config.connection, config.show).await?;
     let mut client = Client::new(config, capture, settings, ways, printer);
     let outcome = client.serve(&mut inbox).await;
+    // Nothing more is heard, so that nothing waits to be.
+    drop(inbox);
     client.leave().await;
     signals.cancel().await;
     outcome

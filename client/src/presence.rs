@@ -123,13 +123,17 @@ async fn stay(
                 let (end, lasted) = serve(&signaller, &hears, orders, events).await;
                 // Nobody listens any more; a relay that goes on talking must not hold us up.
                 drop(hears);
+                if lasted {
+                    backoff = Backoff::default();
+                }
+                let is_lost = matches!(end, End::Gone(PresenceEvent::Lost(_)));
                 match end {
                     End::Dropped => return signaller.close().await,
                     End::Renewed => signaller.close().await,
                     End::Gone(event) => tell(events, event).await,
                 }
-                if lasted {
-                    backoff = Backoff::default();
+                // Nothing is wrong with this relay: somebody may want to call at once.
+                if lasted && !is_lost {
                     continue;
                 }
             }

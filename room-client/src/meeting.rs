@@ -51,6 +51,8 @@ pub(crate) async fn run(config: Config, printer: Printer) -> Result<(), Failure>
     capture.start().await;
     let mut meeting = Meeting::new(config, capture, settings, ways, printer);
     let outcome = meeting.serve(&mut inbox).await;
+    // Nothing more is heard, so that nothing waits to be.
+    drop(inbox);
     meeting.leave().await;
     signals.cancel().await;
     outcome
