@@ -75,9 +75,7 @@ test('two machines see and hear one another', async (t) => {
   const waiting = await stage.client(relay, ['--our-id', 'one']);
   for (const extra of [[], ['--request-offer']]) {
     const after = waiting.mark;
-    const calling = await Client.start(relay, [
-      '--video', 'test', '--audio', 'test', '--peer-id', 'one', '--our-id', 'two', ...extra,
-    ]);
+    const calling = await stage.client(relay, ['--peer-id', 'one', '--our-id', 'two', ...extra]);
     for (const client of [waiting, calling]) {
       const rates = await client.rates(3);
       const { fps, audio_kbps: audio } = rates.at(-1).received;
@@ -222,7 +220,8 @@ test('a client whose reports nobody reads still does what it is told', async (t)
   closeSync(output);
   // It has something to say of this call, and cannot.
   const caller = await until('it can be called', async () => {
-    const caller = new Client(relay, ['--peer-id', 'cam', '--video', 'test', '--audio', 'test']);
+    const args = ['--peer-id', 'cam', '--video', 'test', '--audio', 'test'];
+    const caller = await stage.keep(Promise.resolve(new Client(relay, args)));
     return caller.report('connected').then(() => caller, () => null);
   });
   await caller.rates(2);

@@ -3,7 +3,7 @@
 import test from 'node:test';
 import assert from 'node:assert/strict';
 import { Stage } from './support/stage.js';
-import { Client } from './support/programs.js';
+import { failing } from './support/failing.js';
 
 test('a call goes on when the relay is killed, and both ends register again when it is back', async (t) => {
   const stage = new Stage(t);
@@ -32,8 +32,8 @@ test('a call goes on when the relay is killed, and both ends register again when
   await page.until('the page is registered again', (state) => state.link === 'registered');
 
   // The relay knows nothing of the call. Whoever calls now is turned away, and disturbs nobody.
-  const second = new Client(again, ['--video', 'test', '--audio', 'test', '--peer-id', 'cam']);
-  assert.equal((await second.exit).code, 12, second.errors.join('\n'));
+  const second = await failing(again, ['--peer-id', 'cam']);
+  assert.equal(second.exit_code, 12, second.reason);
   await client.report('declined', { after });
   await client.report('registered', { after: client.reports.findIndex(({ event }) => event === 'declined') });
   await page.until('the picture goes on', (state) => state.framesPresented > before.framesPresented + 60);

@@ -63,8 +63,8 @@ export class Link {
   /** Registers under a new id, leaving what there was. @param {string} id @param {number} now */
   register(id, now) {
     this.#id = id;
-    this.#heldAt = -Infinity;
     this.reconnect(now);
+    this.#heldAt = -Infinity;
   }
 
   /** Leaves whatever the connection carries and registers anew. @param {number} now */
@@ -73,6 +73,7 @@ export class Link {
       case 'closing': return;
       case 'offline': case 'waiting': case 'refused': return this.#connect(now);
       default:
+        if (this.at === 'registered' || this.at === 'session') this.#heldAt = now;
         // The new HELLO has to wait until the relay knows that the old one is over.
         this.#state = { at: 'closing', until: now + CLOSE_MS };
         this.#effects({ type: 'disconnect' });

@@ -57,7 +57,11 @@ function start() {
 function onHashChange() {
   const wishes = parseHash(location.hash);
   if (wishes.id !== null) dispatch({ type: 'change-id', id: wishes.id });
-  if (wishes.call !== null) call(wishes.call, wishes.send);
+  if (wishes.call === null) return;
+  // Only the address with which the page was opened may turn the camera on: another page that opened this
+  // one could change it later.
+  call(wishes.call, false);
+  if (wishes.send) view.showNotice('To send your camera and microphone, reload this page, or tick the box and call again.');
 }
 
 /** @param {string} callee @param {boolean} send */

@@ -149,6 +149,7 @@ export class Session {
   /** @param {string} id */
   #changeId(id) {
     if (this.#link.at === 'offline' || (id === this.#link.id && this.#link.at !== 'refused')) return;
+    if (!isPeerId(id)) return this.#refuse(id, 'invalid-id');
     this.#end('hung-up');
     this.#ended = null;
     this.#link.register(id, this.#now);

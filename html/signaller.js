@@ -19,7 +19,16 @@ export class Signaller {
 
   connect() {
     this.disconnect();
-    const socket = new WebSocket(this.#url);
+    /** @type {WebSocket} */
+    let socket;
+    try {
+      socket = new WebSocket(this.#url);
+    } catch (error) {
+      // A page from https may open no ws: the relay is as good as unreachable.
+      console.error(String(error));
+      queueMicrotask(() => this.#emit({ type: 'relay-closed', code: 1006, reason: '' }));
+      return;
+    }
     this.#socket = socket;
     /** @param {Event} event */
     const emit = (event) => {

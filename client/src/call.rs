@@ -76,9 +76,10 @@ pub async fn prepare(
         local_address: connection.local_address,
     };
     let warm_up = task::spawn(warm_up(settings.clone()));
-    capture.rehearse().await?;
+    let rehearsed = capture.rehearse().await;
+    // Whatever came of it: a program must not end while plugins are being loaded.
     warm_up.await;
-    Ok((capture, settings))
+    rehearsed.map(|()| (capture, settings))
 }
 
 /// Calls `stop` at every signal that asks a program to end, until it says that nothing is left to

@@ -37,6 +37,7 @@ export class Browser {
     page.on('console', (message) => view.log.push(`${message.type()}: ${message.text()}`));
     page.on('pageerror', (error) => view.errors.push(String(error)));
     page.on('request', (request) => view.hosts.add(new URL(request.url()).host));
+    page.on('websocket', (socket) => view.hosts.add(new URL(socket.url()).host));
     await page.goto(`${relay.page}#${hash}`);
     return view;
   }
@@ -97,7 +98,9 @@ export class Page {
 
   /** Waits for a picture that moves. */
   async sees(limitMs) {
-    return this.until('the page presents frames', (state) => state.framesPresented > 2, limitMs);
+    return this.until('the page presents frames of this call', (state) => (
+      state.state === 'in-call' && state.framesPresented > 2
+    ), limitMs);
   }
 
   /** Ticks the box that lets callers see and hear this person. */

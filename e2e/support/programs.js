@@ -36,10 +36,13 @@ export class Client extends Program {
   }
 
   /** Starts it and waits until the relay knows it. */
-  static async start(relay, args, env) {
-    const client = new Client(relay, args, env);
-    client.id = (await client.report('registered')).id;
-    return client;
+  static start(relay, args, env) {
+    return new Client(relay, args, env).ready();
+  }
+
+  async ready() {
+    this.id = (await this.report('registered')).id;
+    return this;
   }
 
   heard(line, lines) {
@@ -84,12 +87,11 @@ export class RoomClient extends Client {
     super(relay, args, {}, { program: 'room-client', before: [] });
   }
 
-  /** Starts it and waits until it is in the room. */
-  static async start(relay, args) {
-    const client = new RoomClient(relay, args);
-    client.id = (await client.report('registered')).id;
-    await client.report('joined');
-    return client;
+  /** Waits until it is in the room. */
+  async ready() {
+    await super.ready();
+    await this.report('joined');
+    return this;
   }
 }
 

@@ -25,13 +25,17 @@ export class Stage {
   }
 
   /** A client that sends a test picture and a tone, unless `args` say otherwise. */
-  client(relay, args, env) {
-    return this.keep(Client.start(relay, ['--video', 'test', '--audio', 'test', ...args], env));
+  async client(relay, args, env) {
+    const all = ['--video', 'test', '--audio', 'test', ...args];
+    const client = await this.keep(Promise.resolve(new Client(relay, all, env)));
+    return client.ready();
   }
 
   /** A participant that sends a test picture and a tone, unless `args` say otherwise. */
-  roomClient(relay, args) {
-    return this.keep(RoomClient.start(relay, ['--video', 'test', '--audio', 'test', ...args]));
+  async roomClient(relay, args) {
+    const all = ['--video', 'test', '--audio', 'test', ...args];
+    const client = await this.keep(Promise.resolve(new RoomClient(relay, all)));
+    return client.ready();
   }
 
   browser(options) {

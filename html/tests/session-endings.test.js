@@ -262,6 +262,25 @@ test('an id that was ours a moment ago is asked for again', () => check(`${REGIS
     > HELLO
     = registered`));
 
+test('an id that is ours until we leave with it is asked for again', () => check(`${REGISTERED}
+    call cam
+      < SESSION cam
+      open-peer 1
+      make-offer 1
+    hang-up
+      close-peer 1
+      disconnect
+    closed 1006
+      connect
+    opened
+      < HELLO me
+    closed 1002 invalid peer uid
+    = relay-lost hung-up`));
+
+test('what is no id is not asked for', () => check(`${REGISTERED}
+    change-id two\u00a0words
+    = registered invalid-id`));
+
 test('but not for ever', () => check(`${REGISTERED}
     closed 1006
     after 250

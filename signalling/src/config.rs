@@ -9,7 +9,10 @@ use protocol::limits;
 pub const DEFAULT_PORT: u16 = 8443;
 
 /// What may wait to be read by one peer, in bytes; who lets more pile up is dropped.
-pub const OUTBOX_BYTES: usize = 1024 * 1024;
+///
+/// A little more than 1 MiB: the longest answer, an error that quotes a message of nothing but control
+/// characters, has four times that message's length.
+pub const OUTBOX_BYTES: usize = 4 * limits::MAX_MESSAGE_BYTES + 4096;
 
 /// The backlog of one side of a session, in bytes, above which the other side is not read.
 ///

@@ -133,8 +133,9 @@ fn what_comes_right_behind_the_handshake_is_not_lost() {
 fn the_longest_answers_arrive_whole() {
     let relay = relay("");
     let mut peer = Peer::registered(&relay, "a");
-    // Each of these is escaped with four characters.
-    peer.say(&format!("SESSION {}", "\u{1}".repeat(200_000)));
-    let escaped = "\\x01".repeat(200_000);
+    // Each of these is escaped with four characters, and the message is as long as one may be.
+    let count = 256 * 1024 - "SESSION ".len();
+    peer.say(&format!("SESSION {}", "\u{1}".repeat(count)));
+    let escaped = "\\x01".repeat(count);
     peer.expect(&format!("ERROR peer '{escaped}' not found"));
 }
