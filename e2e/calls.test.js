@@ -249,9 +249,11 @@ test('ten calls in a row leave nothing behind', async (t) => {
     if (call % 2) await page.page.close();
     seen.push(await client.settled());
   }
-  const [before, last] = [seen[2], seen.at(-1)];
-  t.diagnostic(`after 3 calls ${JSON.stringify(before)}, after 13 ${JSON.stringify(last)}`);
-  assert.ok(last.threads <= before.threads + 2, `threads: ${seen.map((at) => at.threads)}`);
-  assert.ok(last.descriptors <= before.descriptors + 2, `descriptors: ${seen.map((at) => at.descriptors)}`);
-  assert.ok(last.memoryKb <= before.memoryKb + 15_000, `memory: ${seen.map((at) => at.memoryKb)}`);
+  // Pools keep idle threads for a while, so the most of a few calls is what counts.
+  const most = (calls, what) => Math.max(...calls.map((held) => held[what]));
+  for (const [what, slack] of [['threads', 2], ['descriptors', 2], ['memoryKb', 10_000]]) {
+    const [before, last] = [most(seen.slice(0, 3), what), most(seen.slice(-3), what)];
+    t.diagnostic(`${what}: ${before} in the first calls, ${last} in the last`);
+    assert.ok(last <= before + slack, `${what}: ${seen.map((held) => held[what])}`);
+  }
 });

@@ -39,6 +39,26 @@ test('a call goes on when the relay is killed, and both ends register again when
   await page.until('the picture goes on', (state) => state.framesPresented > before.framesPresented + 60);
 });
 
+test('a machine that stops is heard at both kinds of other ends without a relay', async (t) => {
+  const stage = new Stage(t);
+  const relay = await stage.relay();
+  const browser = await stage.browser();
+  const page = await browser.open(relay, 'id=ann');
+  await page.until('the page is registered', (state) => state.state === 'registered');
+  const toPage = await stage.client(relay, ['--peer-id', 'ann']);
+  const waiting = await stage.client(relay, ['--our-id', 'cam']);
+  const toMachine = await stage.client(relay, ['--peer-id', 'cam']);
+  await page.sees();
+  await toMachine.rates(1);
+  await relay.stop('SIGKILL');
+  await toPage.report('relay-lost');
+  await toMachine.report('relay-lost');
+  await Promise.all([toPage.stop(), toMachine.stop()]);
+  const state = await page.until('the call is over', (state) => state.state !== 'in-call', 4_000);
+  assert.equal(state.reason, 'hung-up-by-peer');
+  assert.equal((await waiting.report('ended', { limitMs: 4_000 })).by, 'peer');
+});
+
 test('hanging up is heard at the other end without a relay', async (t) => {
   const stage = new Stage(t);
   const relay = await stage.relay();

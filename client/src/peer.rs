@@ -39,6 +39,9 @@ pub use webrtc_stats::CandidatePair;
 /// enough to talk.
 const JITTER_BUFFER_MS: u32 = 60;
 
+/// How long the alert that ends DTLS may take to leave.
+const GOODBYE_DEADLINE: Duration = Duration::from_millis(100);
+
 /// How long closing waits for a negotiation that is under way.
 const SETTLE_DEADLINE: Duration = Duration::from_secs(2);
 
@@ -228,13 +231,18 @@ impl PeerConnection {
         let _ = self.pipeline.recalculate_latency();
     }
 
-    /// Takes everything down and waits until it is, without blocking the executor.
+    /// Says good-bye to the peer, takes everything down and waits until it is, without blocking the
+    /// executor.
     pub async fn close(mut self) {
         // Taken down in the middle of a description, webrtcbin loses what it holds.
         let negotiations = std::mem::take(&mut self.negotiations);
         let settled = join_all(negotiations);
         if timeout(SETTLE_DEADLINE, settled).await.is_err() {
             tracing::warn!("a connection is closed in the middle of its negotiation");
+        }
+        if self.gate.is_open() {
+            let goodbye = timeout(GOODBYE_DEADLINE, transport::say_goodbye(&self.webrtc)).await;
+            tracing::debug!(?goodbye, "closing");
         }
         async_std::task::spawn_blocking(move || drop(self)).await;
     }

@@ -92,6 +92,38 @@ fn watch_close(dtlsdec: &gst::Element, closed: Arc<impl Fn() + Send + Sync + 'st
     });
 }
 
+/// Ends DTLS, so that the peer knows at once: an end of stream into its encoder becomes the alert. True
+/// once the alert is on its way; false when there is no connection to end.
+pub(super) async fn say_goodbye(webrtc: &gst::Element) -> bool {
+    let Some(bin) = webrtc.downcast_ref::<gst::Bin>() else {
+        return false;
+    };
+    let mut encoders = bin
+        .iterate_all_by_element_factory_name("dtlsenc")
+        .into_iter()
+        .flatten();
+    let Some(encoder) = encoders.next() else {
+        return false;
+    };
+    let (Some(source), Some(sink)) = (
+        encoder.static_pad("src"),
+        encoder
+            .static_pad("sink")
+            .or_else(|| encoder.request_pad_simple("sink")),
+    ) else {
+        return false;
+    };
+    let (sent, alert) = async_channel::bounded(1);
+    source.add_probe(
+        gst::PadProbeType::BUFFER | gst::PadProbeType::BUFFER_LIST,
+        move |_, _| {
+            let _ = sent.try_send(());
+            gst::PadProbeReturn::Remove
+        },
+    );
+    sink.send_event(gst::event::Eos::new()) && alert.recv().await.is_ok()
+}
+
 fn count_packets(nicesrc: &gst::Element, arrived: Arc<AtomicU64>) {
     let Some(pad) = nicesrc.static_pad("src") else {
         return;

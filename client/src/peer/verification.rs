@@ -51,6 +51,11 @@ impl Gate {
         }
     }
 
+    /// Whether the peer is verified.
+    pub(super) fn is_open(&self) -> bool {
+        self.lock().is_open
+    }
+
     /// Compares certificates with fingerprints, and opens when they fit. Called once DTLS is done.
     pub(super) fn verify(&self, webrtc: &gst::Element) -> PeerEvent {
         let mut state = self.lock();
