@@ -45,7 +45,7 @@ test('without a display to show a window on', async () => {
 test('without a sound server', async () => {
   const failed = await failing(NOWHERE, ['--audio', 'mic'], { PULSE_SERVER: 'unix:/nonexistent' });
   assert.equal(failed.exit_code, 9);
-  assert.match(failed.reason, /No sound server .*--audio none/);
+  assert.match(failed.reason, /No sound server .*--audio test .*--audio none/);
 });
 
 test('without the device that was asked for', async (t) => {

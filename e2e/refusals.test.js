@@ -78,6 +78,7 @@ test('a waiting machine declines a codec it does not send, says so, and waits on
   assert.match(failed.reason, /does not take H\.264/);
   const ended = await waiting.report('ended');
   assert.match(ended.reason, /does not take VP8/);
+  await waiting.report('registered', { after: waiting.reports.indexOf(ended) });
   const caller = await stage.client(relay, ['--peer-id', 'cam']);
   await caller.report('connected');
 });

@@ -50,6 +50,8 @@ function start() {
   dispatch({ type: 'start', id: wishes.id ?? randomId(Math.random()) });
   if (wishes.call !== null) call(wishes.call, wishes.send);
   addEventListener('hashchange', onHashChange);
+  // Whoever is left behind shall know at once, with or without a relay.
+  addEventListener('pagehide', () => dispatch({ type: 'hang-up' }));
   addEventListener('online', () => dispatch({ type: 'retry' }));
   setInterval(showFigures, 1000);
 }

@@ -41,7 +41,7 @@ import { errorKind, formatClientMessage, isPeerId, parseServerMessage, parseSign
  * Why a call ended, or could not begin.
  *
  * @typedef {'hung-up' | 'hung-up-by-peer' | 'not-found' | 'busy' | 'refused-by-relay' | 'relay-unreachable'
- *   | 'relay-silent' | 'relay-lost' | 'no-answer' | 'no-path' | 'connection-lost' | 'media-refused'
+ *   | 'declined' | 'relay-silent' | 'relay-lost' | 'no-answer' | 'no-path' | 'connection-lost' | 'media-refused'
  *   | 'replaced' | 'invalid-id' | 'yourself' | 'no-id'} Reason
  */
 
@@ -160,7 +160,8 @@ export class Session {
     const call = this.#call;
     if (call === null) return;
     switch (meaning) {
-      case 'partner-left': return this.#finish('hung-up-by-peer');
+      case 'partner-left':
+        return this.#finish(call.role === 'caller' && call.phase === 'negotiating' ? 'declined' : 'hung-up-by-peer');
       case 'refused': if (call.phase === 'waiting') this.#finish('no-id'); return;
       case 'lost':
         // What flows, flows on; what was asked for is asked for again; what was half said is void.

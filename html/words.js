@@ -64,7 +64,7 @@ function describeCall({ link }, call) {
     case 'waiting': return `Connecting to the relay, then calling ${peer}…`;
     case 'dialling': return `Calling ${peer}…`;
     case 'negotiating': return call.role === 'caller' ? `${peer} is there. Waiting for the answer…` : `${peer} is calling. Answering…`;
-    case 'connecting': return `${peer} answered. Connecting picture and sound…`;
+    case 'connecting': return `${call.role === 'caller' ? `${peer} answered.` : `Answered ${peer}.`} Connecting picture and sound…`;
     case 'connected':
       return link === 'session' || link === 'registered' ? `In a call with ${peer}.`
         : `In a call with ${peer}. The relay is away; the call goes on without it.`;
@@ -95,6 +95,7 @@ function describeEnd(reason, peer) {
     case 'no-answer': return `${peer} did not answer. Call again, or ask whether all is well there.`;
     case 'no-path': return `No way was found for picture and sound between you and ${peer}. A firewall may be in between; try the same network.`;
     case 'connection-lost': return `The connection to ${peer} was lost. Call again.`;
+    case 'declined': return `${peer} did not take the call; it may be in another one. Call again a little later.`;
     case 'media-refused': return `You and ${peer} found no common picture or sound format.`;
     case 'replaced': return `${peer} called anew.`;
     case 'invalid-id': return 'That is no id: it has to be one word without blanks.';

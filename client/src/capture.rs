@@ -365,13 +365,15 @@ fn explain(error: &gst::message::Error, media: &Media) -> Failure {
     tracing::debug!(source, text, "the capture failed");
     match (source.as_str(), &media.video, &media.audio) {
         (VIDEO_SOURCE, VideoSource::Screen(screen), _) => {
-            let display = match &screen.display {
-                Some(display) => display.clone(),
-                None => std::env::var("DISPLAY").unwrap_or_else(|_| "of the environment".into()),
+            let set = std::env::var("DISPLAY")
+                .ok()
+                .filter(|display| !display.is_empty());
+            let what = match screen.display.clone().or(set) {
+                Some(display) => format!("The X display {display} cannot be captured"),
+                None => "There is no X display to capture (DISPLAY is not set)".into(),
             };
             let sentence = format!(
-                "The X display {display} cannot be captured; say which one with --display :N, or \
-                 send a test picture with --video test."
+                "{what}; say which one with --display :N, or send a test picture with --video test."
             );
             Failure::new(FailureKind::Display, sentence)
         }
@@ -399,8 +401,8 @@ fn explain_sound(text: &str, device: Option<&str>) -> Failure {
         ),
         _ => Failure::new(
             FailureKind::SoundServer,
-            "No sound server can be reached; start PulseAudio or PipeWire, or send no sound with \
-             --audio none.",
+            "No sound server can be reached; start PulseAudio or PipeWire, or send a tone with \
+             --audio test or no sound with --audio none.",
         ),
     }
 }

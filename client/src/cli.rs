@@ -50,15 +50,23 @@ pub struct Args {
 
 const EXAMPLES: &str = "\
 Examples:
-  client --our-id cam                            wait to be called, send the screen and the microphone
-  client --peer-id bob                           call bob
-  client --our-id cam --video test --audio test  send a test picture and a tone
-  client --our-id cam --audio mic --audio-device alsa_output.pci.monitor
-                                                 send what this machine plays
+  client --our-id cam
+      wait to be called, send the screen and the microphone
+  client --peer-id bob
+      call bob
+  client --our-id cam --video test --audio test
+      send a test picture and a tone
+  client --our-id cam --audio-device alsa_output.pci.monitor
+      send what this machine plays
 
-Exit codes: 0 ended in order, 1 failed, 2 wrong usage, 3 relay unreachable, 4 no such peer, 5 peer busy,
-6 own id refused, 7 GStreamer plugin missing, 8 no display, 9 no sound server, 10 no such device,
-11 codec refused, 12 connection failed or lost, 13 the peer's certificate was not the announced one.";
+Exit codes:
+   0  ended in order                7  GStreamer plugin missing
+   1  failed in another way         8  no display
+   2  wrong usage                   9  no sound server
+   3  relay unreachable            10  no such device
+   4  no such peer                 11  codec refused
+   5  peer busy                    12  connection failed, or lost
+   6  own id refused               13  certificate not the announced one";
 
 /// How the relay and the peers are reached.
 #[derive(Clone, Debug, clap::Args)]
@@ -72,7 +80,7 @@ pub struct ConnectionArgs {
     stun: Option<String>,
 
     /// A TURN server, as turn://USER:PASSWORD@HOST:PORT with both percent-encoded; may be repeated.
-    /// Other users of this machine can read a command line; they cannot read the variable
+    /// Other users of this machine can read a command line; the variable ALDIS_TURN they cannot
     #[arg(long, env = "ALDIS_TURN", hide_env_values = true, value_delimiter = ' ', value_name = "URL", value_parser = |text: &str| ice_server(text, &["turn", "turns"]))]
     turn: Vec<String>,
 

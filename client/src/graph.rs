@@ -157,9 +157,11 @@ fn video_source(source: &VideoSource, format: &VideoFormat) -> Option<(String, V
     let (source, settings) = match source {
         VideoSource::None => return None,
         VideoSource::Test => {
-            // The ball moves in every frame and costs next to nothing to draw.
+            // Bars that move in every frame and cost next to nothing to draw or encode.
             (
-                format!("videotestsrc is-live=true pattern=ball name={VIDEO_SOURCE}"),
+                format!(
+                    "videotestsrc is-live=true pattern=smpte75 horizontal-speed=4 name={VIDEO_SOURCE}"
+                ),
                 Vec::new(),
             )
         }

@@ -107,7 +107,7 @@ impl fmt::Display for Rates {
         write!(f, "sent {} | received {} | rtt ", self.sent, self.received)?;
         match self.rtt_ms {
             Some(rtt) => write!(f, "{rtt:.1} ms"),
-            None => f.write_str("not known yet"),
+            None => f.write_str("-"),
         }
     }
 }
@@ -116,7 +116,7 @@ impl fmt::Display for FlowRates {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{:.1} fps {:.0}+{:.0} kbit/s loss {:.1} %",
+            "{:.1} fps, video {:.0}, audio {:.0} kbit/s, loss {:.1} %",
             self.fps, self.video_kbps, self.audio_kbps, self.loss_percent
         )
     }
@@ -157,7 +157,8 @@ mod tests {
         assert_eq!(rates.rtt_ms, Some(1.2));
         assert_eq!(
             rates.to_string(),
-            "sent 30.0 fps 2000+0 kbit/s loss 5.0 % | received 0.0 fps 0+0 kbit/s loss 0.0 % | rtt 1.2 ms"
+            "sent 30.0 fps, video 2000, audio 0 kbit/s, loss 5.0 % \
+             | received 0.0 fps, video 0, audio 0 kbit/s, loss 0.0 % | rtt 1.2 ms"
         );
     }
 

@@ -48,6 +48,17 @@ test('they hang up: the relay closes with 1000', () => check(`${CALLING}
     > HELLO
     = registered hung-up-by-peer`));
 
+test('a partner that leaves before it answers did not take the call', () => check(`${REGISTERED}
+    call cam
+      < SESSION cam
+      open-peer 1
+      make-offer 1
+    > SESSION_OK
+    closed 1000
+      connect
+      close-peer 1
+    = connecting declined`));
+
 test('they hang up: their connection says so', () => check(`${CALLING}
     partner-closed 1
       close-peer 1

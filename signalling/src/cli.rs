@@ -13,7 +13,7 @@ use crate::config::Config;
 #[command(version, about)]
 pub struct Args {
     /// Where to listen; port 0 lets the system choose a free one.
-    #[arg(long, value_name = "ADDR:PORT", default_value_t = Config::default().listen)]
+    #[arg(long, value_name = "ADDR:PORT", default_value_t = Config::default().listen, value_parser = address)]
     listen: SocketAddr,
 
     /// How long a connection may take for its HTTP request.
@@ -44,6 +44,11 @@ impl From<Args> for Config {
             stall_limit: args.stall_limit.unwrap_or(usual.stall_limit),
         }
     }
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse()
+        .map_err(|_| "an address to listen on looks like 0.0.0.0:8443 or [::]:8443".to_owned())
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {
