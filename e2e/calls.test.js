@@ -58,6 +58,21 @@ test('the machine calls the browser, and both see one another', async (t) => {
   assertSaneRates(await client.rates(4));
 });
 
+test('an address that changes while the page is open makes a call, and turns no camera on', async (t) => {
+  const stage = new Stage(t);
+  const relay = await stage.relay();
+  const client = await stage.client(relay, ['--our-id', 'cam']);
+  const browser = await stage.browser({ devices: true });
+  const page = await browser.open(relay, 'id=ann');
+  await page.until('the page is registered', (state) => state.state === 'registered');
+  await page.page.evaluate(() => { location.hash = '#call=cam&send=camera'; });
+  const state = await page.sees();
+  assert.equal(state.sending, 'off');
+  const rates = await client.rates(3);
+  assert.equal(rates.at(-1).received.frames, 0);
+  assert.equal(rates.at(-1).received.audio_buffers, 0);
+});
+
 test('the machine asks the browser to make the offer', async (t) => {
   const stage = new Stage(t);
   const relay = await stage.relay();

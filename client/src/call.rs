@@ -107,6 +107,8 @@ struct Client {
     began: Instant,
     calls: u64,
     presence: Presence,
+    /// Nobody can call us any more; what runs, runs on.
+    refused: Option<Failure>,
     /// What the relay says is about this session, and not about one that is over.
     registered: bool,
     session: Session,
@@ -141,6 +143,7 @@ impl Client {
             unread: false,
             began: now(),
             calls: 0,
+            refused: None,
             registered: false,
             call: None,
         }
@@ -152,7 +155,14 @@ impl Client {
             let ending = match inbox.next().await {
                 Input::Stopped => return self.stop("stopped here"),
                 Input::CaptureFailed(failure) => return self.fail(failure),
-                Input::Relay(PresenceEvent::Refused(failure)) => return self.fail(failure),
+                Input::Relay(PresenceEvent::Refused(failure)) => match self.call {
+                    None => return Err(failure),
+                    Some(_) => {
+                        tracing::warn!("{failure} The call goes on, and is the last.");
+                        self.refused = Some(failure);
+                        None
+                    }
+                },
                 Input::Relay(event) => self.relay_event(event),
                 Input::Peer(number, event) => self.peer_event(number, event),
                 Input::Tick => self.tick(),
@@ -164,6 +174,9 @@ impl Client {
                 let outcome = self.end(ending);
                 if self.config.call.is_some() {
                     return outcome;
+                }
+                if let Some(failure) = self.refused.take() {
+                    return Err(failure);
                 }
                 self.make_ready().await;
             }

@@ -220,7 +220,7 @@ impl Session {
             // Of a connection that nobody waits for.
             Event::Connected => {}
             Event::PeerClosed => self.hung_up(effects),
-            Event::PeerFailed(failure) => self.fail(Party::Network, failure, effects),
+            Event::PeerFailed(failure) => self.fail(failure.kind.party(), failure, effects),
             Event::Tick(silence) => self.tick(now, silence, effects),
             Event::Stop(reason) => self.end(Party::Us, Ok(reason.to_owned()), effects),
         }
@@ -492,6 +492,21 @@ impl Session {
     fn end(&mut self, by: Party, outcome: Result<String, Failure>, effects: &mut Vec<Effect>) {
         self.stage = Stage::Over;
         effects.push(Effect::End(Ending { by, outcome }));
+    }
+}
+
+impl FailureKind {
+    /// Whose doing it is when a call ends in this way.
+    fn party(self) -> Party {
+        match self {
+            Self::PluginMissing | Self::Display | Self::SoundServer | Self::Device => Party::Us,
+            Self::PeerNotFound | Self::PeerBusy | Self::CodecRefused => Party::Peer,
+            Self::Other
+            | Self::RelayUnreachable
+            | Self::IdRefused
+            | Self::ConnectionFailed
+            | Self::FingerprintMismatch => Party::Network,
+        }
     }
 }
 

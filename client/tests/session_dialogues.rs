@@ -452,6 +452,18 @@ fn nothing_flows_before_the_connection_is_verified() {
 }
 
 #[test]
+fn an_end_says_whose_doing_it_was() {
+    for (kind, by) in [
+        (FailureKind::Display, Party::Us),
+        (FailureKind::CodecRefused, Party::Peer),
+        (FailureKind::ConnectionFailed, Party::Network),
+    ] {
+        let ended = Talk::up().on(Event::PeerFailed(Failure::new(kind, "")));
+        assert_eq!(ended, [format!("end by {by:?}: {kind:?}")]);
+    }
+}
+
+#[test]
 fn what_nobody_understands_disturbs_nobody() {
     let mut talk = Talk::up();
     for line in [
