@@ -136,7 +136,7 @@ impl PeerConnection {
         };
         peer.watch_bus()?;
         peer.watch_webrtcbin();
-        peer.watch_tracks(settings.outputs);
+        peer.watch_tracks(settings.outputs.clone());
         peer.pipeline
             .set_state(gst::State::Playing)
             .context("starting webrtcbin")?;
@@ -338,7 +338,7 @@ impl PeerConnection {
             gate.hold(pad);
             let told = Arc::clone(&listener);
             let first_frame = move |frame| told(PeerEvent::FirstReceived(frame));
-            let attached = receive::attach(&pipeline, pad, outputs, &counters, first_frame);
+            let attached = receive::attach(&pipeline, pad, &outputs, &counters, first_frame);
             if let Err(error) = attached {
                 tracing::warn!("a track that came in is not used: {error:#}");
                 if let Err(error) = receive::discard(&pipeline, pad) {

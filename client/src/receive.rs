@@ -13,11 +13,17 @@ use crate::media::{Codec, Kind};
 use crate::plugins;
 
 /// Where decoded pictures and sound go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Outputs {
     video: Option<&'static str>,
     audio: Option<&'static str>,
+    /// Held, never read: see [`Outputs::window`].
+    _display: Option<Arc<Opened>>,
 }
+
+/// A sink that is open, until it is dropped.
+#[derive(Debug)]
+struct Opened(gst::Element);
 
 /// Counts what is decoded, and what arrives.
 #[derive(Debug, Default)]
@@ -41,10 +47,11 @@ pub struct FirstFrame {
     pub size: Option<(u32, u32)>,
 }
 
-/// Sinks for windows that can be tried, by the variable that says their display is there.
+/// Sinks for windows that can be tried, by the variable that says their display is there. What comes
+/// later is better where it can be opened.
 const WINDOWS: [(&str, &[&str]); 2] = [
-    ("DISPLAY", &["xvimagesink", "ximagesink"]),
     ("WAYLAND_DISPLAY", &["waylandsink"]),
+    ("DISPLAY", &["ximagesink", "xvimagesink"]),
 ];
 
 impl Outputs {
@@ -52,9 +59,14 @@ impl Outputs {
     pub const NONE: Self = Self {
         video: None,
         audio: None,
+        _display: None,
     };
 
     /// A window where there is a display, and sound where there is a sound server.
+    ///
+    /// An X server whose last client leaves starts anew, and refuses whoever comes in that moment. The
+    /// plainest sink that opens is therefore kept open, so that trying the next one, and the first
+    /// window later, find the server as it was.
     ///
     /// Blocks while displays and sound servers are asked.
     ///
@@ -69,19 +81,24 @@ impl Outputs {
         if !sinks.is_empty() && !sinks.iter().any(|sink| plugins::is_present(sink)) {
             return Err(plugins::lacking(&sinks));
         }
-        let video = sinks.into_iter().find(|sink| opens(sink)).ok_or_else(|| {
+        let mut opened = sinks
+            .into_iter()
+            .filter_map(|sink| Some((sink, Opened::new(sink)?)));
+        let (plainest, display) = opened.next().ok_or_else(|| {
             Failure::new(
                 FailureKind::Display,
                 "There is no display on which a window could be shown; use --show none.",
             )
         })?;
-        let audio = Some("pulsesink").filter(|sink| opens(sink));
+        let video = opened.next_back().map_or(plainest, |(best, _)| best);
+        let audio = Some("pulsesink").filter(|sink| Opened::new(sink).is_some());
         if audio.is_none() {
             tracing::warn!("no sound server can be reached: what comes in is not played");
         }
         Ok(Self {
             video: Some(video),
             audio,
+            _display: Some(Arc::new(display)),
         })
     }
 
@@ -90,7 +107,7 @@ impl Outputs {
         WINDOWS.iter().any(|(variable, _)| is_set(variable))
     }
 
-    fn branch(self, kind: Kind) -> String {
+    fn branch(&self, kind: Kind) -> String {
         match (kind, self.video, self.audio) {
             // The newest picture is shown at once; sound keeps its own, steady time.
             (Kind::Video, Some(sink), _) => format!(
@@ -117,7 +134,7 @@ impl Outputs {
 pub fn attach(
     pipeline: &gst::Pipeline,
     pad: &gst::Pad,
-    outputs: Outputs,
+    outputs: &Outputs,
     counters: &Arc<ReceiveCounters>,
     first_frame: impl Fn(FirstFrame) + Send + Sync + 'static,
 ) -> Result<(), anyhow::Error> {
@@ -154,7 +171,7 @@ pub fn warm_up(codecs: &[Codec]) {
         .copied()
         .filter(|codec| plugins::can_receive(*codec))
     {
-        if let Ok(bin) = decoder(codec, Outputs::NONE) {
+        if let Ok(bin) = decoder(codec, &Outputs::NONE) {
             let _ = bin.set_state(gst::State::Ready);
             let _ = bin.set_state(gst::State::Null);
         }
@@ -186,7 +203,7 @@ impl ReceiveCounters {
     }
 }
 
-fn decoder(codec: Codec, outputs: Outputs) -> Result<gst::Bin, anyhow::Error> {
+fn decoder(codec: Codec, outputs: &Outputs) -> Result<gst::Bin, anyhow::Error> {
     let chain = graph::receive_chain(codec, plugins::h264_decoder().unwrap_or("fakesink"));
     let launch = format!("{chain} ! {}", outputs.branch(codec.kind()));
     gst::parse::bin_from_description(&launch, true)
@@ -229,12 +246,17 @@ fn is_set(variable: &str) -> bool {
     std::env::var_os(variable).is_some_and(|value| !value.is_empty())
 }
 
-/// Whether a sink can be opened here and now.
-fn opens(sink: &str) -> bool {
-    let Ok(element) = gst::ElementFactory::make(sink).build() else {
-        return false;
-    };
-    let opened = element.set_state(gst::State::Ready).is_ok();
-    let _ = element.set_state(gst::State::Null);
-    opened
+impl Opened {
+    /// A sink opened here and now, if it can be.
+    fn new(sink: &str) -> Option<Self> {
+        let opened = Self(gst::ElementFactory::make(sink).build().ok()?);
+        opened.0.set_state(gst::State::Ready).ok()?;
+        Some(opened)
+    }
+}
+
+impl Drop for Opened {
+    fn drop(&mut self) {
+        let _ = self.0.set_state(gst::State::Null);
+    }
 }
