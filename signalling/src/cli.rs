@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::Parser;
 
-use crate::config::Config;
+use crate::config::{Config, Deadlines};
 
 /// The relay of Aldis: introduces peers to one another and serves the page for the browser.
 #[derive(Debug, Parser)]
@@ -35,13 +35,16 @@ pub struct Args {
 
 impl From<Args> for Config {
     fn from(args: Args) -> Self {
-        let usual = Self::default();
+        let usual = Deadlines::default();
         Self {
             listen: args.listen,
-            handshake_deadline: args.handshake_deadline.unwrap_or(usual.handshake_deadline),
-            hello_deadline: args.hello_deadline.unwrap_or(usual.hello_deadline),
-            ping_interval: args.ping_interval.unwrap_or(usual.ping_interval),
-            stall_limit: args.stall_limit.unwrap_or(usual.stall_limit),
+            deadlines: Deadlines {
+                handshake: args.handshake_deadline.unwrap_or(usual.handshake),
+                hello: args.hello_deadline.unwrap_or(usual.hello),
+                ping_interval: args.ping_interval.unwrap_or(usual.ping_interval),
+                stall: args.stall_limit.unwrap_or(usual.stall),
+            },
+            ..Self::default()
         }
     }
 }
@@ -78,10 +81,13 @@ mod tests {
                     --ping-interval 2 --stall-limit 3";
         let config = Config {
             listen: "[::1]:0".parse().expect("an address"),
-            handshake_deadline: Duration::from_secs(1),
-            hello_deadline: Duration::from_millis(500),
-            ping_interval: Duration::from_secs(2),
-            stall_limit: Duration::from_secs(3),
+            deadlines: Deadlines {
+                handshake: Duration::from_secs(1),
+                hello: Duration::from_millis(500),
+                ping_interval: Duration::from_secs(2),
+                stall: Duration::from_secs(3),
+            },
+            ..Config::default()
         };
         assert_eq!(
             Config::from(Args::parse_from(line.split_whitespace())),

@@ -1,6 +1,8 @@
 //! What a relay is meant to do, and the bounds it keeps.
 
+use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use protocol::limits;
@@ -40,29 +42,165 @@ pub const CLOSE_DEADLINE: Duration = Duration::from_secs(5);
 /// How long a stopping relay waits for its peers to close.
 pub const DRAIN_DEADLINE: Duration = Duration::from_secs(8);
 
-/// How a relay listens and how patient it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a relay is told to do, after all options, variables and files have been read.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     /// Where to listen; port 0 lets the system choose.
     pub listen: SocketAddr,
-    /// How long a connection may take for the head of an HTTP request.
-    pub handshake_deadline: Duration,
-    /// How long a WebSocket may take for its `HELLO`.
-    pub hello_deadline: Duration,
-    /// How often every connection is pinged.
+    /// How much of everything there may be.
+    pub limits: Limits,
+    /// How long anything may take.
+    pub deadlines: Deadlines,
+    /// With what to encrypt, if at all.
+    pub tls: Option<Certificate>,
+    /// The web pages that may connect, as `https://example.org`; without a list, all of them.
+    pub allowed_origins: Option<Vec<String>>,
+    /// The file of the secrets by which one may enter; without it, everybody may.
+    pub token_file: Option<PathBuf>,
+    /// What peers are told about STUN and TURN.
+    pub ice: IceConfig,
+}
+
+/// How much of everything there may be at a relay.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// The longest message a peer may send, in bytes.
+    pub message_bytes: usize,
+    /// Connections in all, whatever they are used for.
+    pub connections: usize,
+    /// Connections of one address (of one /64 network for IPv6), unless it is this machine's own.
+    pub connections_per_address: usize,
+    /// New connections of one address in a second, with as many again at once.
+    pub new_connections_per_second: u32,
+    /// Connections that are neither a WebSocket yet nor done with their HTTP.
+    pub handshakes: usize,
+    /// Registered peers.
+    pub peers: usize,
+    /// Members of one room.
+    pub peers_per_room: usize,
+    /// Messages of one peer in a second, with as many again at once; control frames count too.
+    pub messages_per_second: u32,
+    /// What may wait to be read by one peer, in bytes; who lets more pile up is dropped.
+    pub outbox_bytes: usize,
+    /// Whether what is bounded per address is bounded for this machine's own addresses too. Behind a
+    /// proxy on the same machine everybody comes from those.
+    pub loopback_too: bool,
+}
+
+/// How long anything may take at a relay.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Deadlines {
+    /// For a connection to bring the head of an HTTP request, TLS included.
+    pub handshake: Duration,
+    /// For a WebSocket to say `HELLO`.
+    pub hello: Duration,
+    /// Between two pings of a connection.
     pub ping_interval: Duration,
-    /// How long a peer may take nothing of what waits for it, or keep its partner from sending.
-    pub stall_limit: Duration,
+    /// For a peer to take anything of what waits for it, and to end its partner's wait.
+    pub stall: Duration,
+}
+
+/// Where the certificate of a relay comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Certificate {
+    /// Two PEM files, read again when they change.
+    Files {
+        /// The certificate, with those that vouch for it behind it.
+        certificate: PathBuf,
+        /// Its private key.
+        key: PathBuf,
+    },
+    /// Made on the spot, for these names and addresses.
+    SelfSigned {
+        /// What the certificate is for, as `example.org` or `192.0.2.1`.
+        names: Vec<String>,
+    },
+}
+
+/// The STUN and TURN servers peers are told about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IceConfig {
+    /// As `stun:stun.example.org:3478`.
+    pub stun: Vec<String>,
+    /// As `turn:turn.example.org:3478?transport=udp`, without credentials.
+    pub turn: Vec<String>,
+    /// The secret shared with the TURN servers (`static-auth-secret` of coturn).
+    pub turn_secret: Option<Secret>,
+    /// For how long credentials for TURN hold.
+    pub turn_lifetime: Duration,
+}
+
+/// A text that is never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Takes a text into custody.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The text itself: for the one place that needs it.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret")
+    }
 }
 
 impl Default for Config {
     fn default() -> Self {
         Self {
             listen: (Ipv4Addr::LOCALHOST, DEFAULT_PORT).into(),
-            handshake_deadline: Duration::from_secs(10),
-            hello_deadline: limits::HELLO_DEADLINE,
+            limits: Limits::default(),
+            deadlines: Deadlines::default(),
+            tls: None,
+            allowed_origins: None,
+            token_file: None,
+            ice: IceConfig::default(),
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            message_bytes: limits::MAX_MESSAGE_BYTES,
+            connections: 20_000,
+            connections_per_address: 256,
+            new_connections_per_second: 50,
+            handshakes: 1_000,
+            peers: 20_000,
+            peers_per_room: 1_000,
+            messages_per_second: 50_000,
+            outbox_bytes: OUTBOX_BYTES,
+            loopback_too: false,
+        }
+    }
+}
+
+impl Default for Deadlines {
+    fn default() -> Self {
+        Self {
+            handshake: Duration::from_secs(10),
+            hello: limits::HELLO_DEADLINE,
             ping_interval: limits::PING_INTERVAL,
-            stall_limit: Duration::from_secs(10),
+            stall: Duration::from_secs(10),
+        }
+    }
+}
+
+impl Default for IceConfig {
+    fn default() -> Self {
+        Self {
+            stun: Vec::new(),
+            turn: Vec::new(),
+            turn_secret: None,
+            turn_lifetime: Duration::from_secs(3600),
         }
     }
 }

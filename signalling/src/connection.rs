@@ -113,7 +113,7 @@ impl Connection<'_> {
 
     /// Lets the partner catch up, but not for ever.
     async fn wait_for(&self, partner: ConnectionId, outbox: &Outbox) {
-        let relieved = timeout(self.config.stall_limit, outbox.relieved()).await;
+        let relieved = timeout(self.config.deadlines.stall, outbox.relieved()).await;
         if relieved.is_err() {
             self.hub.condemn(partner, CloseReason::SlowConsumer);
         }
@@ -121,7 +121,7 @@ impl Connection<'_> {
 
     async fn write(&self, sender: &mut WebSocketSender<Wire>) -> End {
         let mut unanswered = 0;
-        let mut ping_due = pin!(task::sleep(self.config.ping_interval).fuse());
+        let mut ping_due = pin!(task::sleep(self.config.deadlines.ping_interval).fuse());
         loop {
             let outgoing = select_biased! {
                 () = ping_due => None,
@@ -141,7 +141,7 @@ impl Connection<'_> {
                         return End::Condemned(CloseReason::KeepaliveTimeout);
                     }
                     unanswered += 1;
-                    ping_due.set(task::sleep(self.config.ping_interval).fuse());
+                    ping_due.set(task::sleep(self.config.deadlines.ping_interval).fuse());
                     self.within_limit(sender.send(Message::Ping(Bytes::new())))
                         .await
                 }
@@ -173,7 +173,7 @@ impl Connection<'_> {
         let mut step = pin!(step);
         loop {
             let before = self.progress.bytes();
-            match timeout(self.config.stall_limit, &mut step).await {
+            match timeout(self.config.deadlines.stall, &mut step).await {
                 Ok(done) => return done.map_err(|_gone| End::Lost),
                 Err(_) if self.progress.bytes() > before => {}
                 Err(_) => return Err(End::Condemned(CloseReason::SlowConsumer)),
@@ -296,10 +296,9 @@ mod tests {
     use crate::config::SESSION_BACKLOG_BYTES;
 
     fn config() -> Config {
-        Config {
-            stall_limit: Duration::from_millis(50),
-            ..Config::default()
-        }
+        let mut config = Config::default();
+        config.deadlines.stall = Duration::from_millis(50);
+        config
     }
 
     fn connection<'a>(hub: &'a Hub, config: &'a Config) -> Connection<'a> {
@@ -326,7 +325,7 @@ mod tests {
         task::block_on(async {
             let slow = async {
                 for _ in 0..4 {
-                    task::sleep(config.stall_limit * 3 / 4).await;
+                    task::sleep(config.deadlines.stall * 3 / 4).await;
                     connection.progress.advance(1);
                 }
                 Ok(())

@@ -50,7 +50,7 @@ pub(crate) async fn serve(stream: TcpStream, config: &Config) -> Option<Opened> 
     });
     let http = http1::Builder::new()
         .timer(SmolTimer::new())
-        .header_read_timeout(config.handshake_deadline)
+        .header_read_timeout(config.deadlines.handshake)
         .max_buf_size(REQUEST_HEAD_BYTES)
         .max_headers(REQUEST_HEADERS)
         .serve_connection(FuturesIo::new(stream.clone()), service)

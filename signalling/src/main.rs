@@ -1,6 +1,7 @@
 //! The relay as a program: parses, runs, and tells by its exit code how it went.
 
 use std::io::{self, IsTerminal, Write};
+use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use anyhow::Context;
@@ -29,9 +30,10 @@ fn main() -> ExitCode {
 async fn run(config: Config) -> anyhow::Result<()> {
     let mut signals = Signals::new([Signal::Int, Signal::Term])
         .context("cannot take part in the system's signals")?;
+    let listen = config.listen;
     let server = Server::bind(config)
         .await
-        .map_err(|error| cannot_listen(&error, config))?;
+        .map_err(|error| cannot_listen(&error, listen))?;
     announce(&server);
     server
         .serve(async {
@@ -45,8 +47,7 @@ async fn run(config: Config) -> anyhow::Result<()> {
     clippy::wildcard_enum_match_arm,
     reason = "only these three have a remedy of their own"
 )]
-fn cannot_listen(error: &io::Error, config: Config) -> anyhow::Error {
-    let address = config.listen;
+fn cannot_listen(error: &io::Error, address: SocketAddr) -> anyhow::Error {
     let remedy = match error.kind() {
         io::ErrorKind::AddrInUse => {
             "another program uses it: stop that one, or choose another port with --listen \

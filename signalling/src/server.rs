@@ -58,7 +58,7 @@ impl Server {
             listener,
             address,
             shared: Rc::new(Shared {
-                hub: Hub::new(config.hello_deadline),
+                hub: Hub::new(config.deadlines.hello),
                 config,
                 alive: RefCell::new(Some(alive)),
             }),
@@ -107,7 +107,7 @@ impl Server {
     }
 
     async fn tick(&self) {
-        let tick = (self.shared.config.hello_deadline / 10).max(SHORTEST_TICK);
+        let tick = (self.shared.config.deadlines.hello / 10).max(SHORTEST_TICK);
         loop {
             task::sleep(tick).await;
             self.shared.hub.tick();

@@ -1,0 +1,3 @@
+//! Puts a load on a relay and says how it bore it.
+
+fn main() {}
