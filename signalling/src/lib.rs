@@ -14,6 +14,7 @@ mod outbox;
 mod page;
 pub mod relay;
 pub mod server;
+pub mod tls;
 pub mod watched;
 mod wire;
 
