@@ -10,9 +10,7 @@ use proptest::sample::select;
 use signalling::frame::{CloseReason, Frame};
 use signalling::relay::{ConnectionId, Effect, Event, Relay};
 
-use model::Model;
-
-const HELLO_DEADLINE_SECONDS: u64 = 10;
+use model::{HELLO_DEADLINE, Model, Saying};
 
 /// One thing that happens. Connections are few and named by number, so that they meet.
 #[derive(Clone, Debug)]
@@ -25,42 +23,18 @@ enum Step {
     Stop,
 }
 
-/// What a peer says, by its meaning; `Display` of the protocol crate is not used here.
-#[derive(Clone, Debug)]
-enum Saying {
-    Hello(&'static str),
-    Session(&'static str),
-    Room(&'static str),
-    Message(&'static str, &'static str),
-    List,
-    Anything(&'static str),
-    Binary(&'static [u8]),
-}
-
-impl Saying {
-    fn frame(&self) -> Frame {
-        let text = match self {
-            Self::Hello(id) => format!("HELLO {id}"),
-            Self::Session(id) => format!("SESSION {id}"),
-            Self::Room(id) => format!("ROOM {id}"),
-            Self::Message(id, payload) => format!("ROOM_PEER_MSG {id} {payload}"),
-            Self::List => "ROOM_PEER_LIST".to_owned(),
-            Self::Anything(text) => (*text).to_owned(),
-            Self::Binary(bytes) => return Frame::Binary((*bytes).into()),
-        };
-        Frame::Text(text.into())
-    }
-}
-
 fn saying() -> impl Strategy<Value = Saying> {
     let id = select(vec!["a", "b", "c", "d", "Zoë", "o'x"]);
     prop_oneof![
         4 => id.clone().prop_map(Saying::Hello),
         4 => id.clone().prop_map(Saying::Session),
         4 => select(vec!["r", "s"]).prop_map(Saying::Room),
-        3 => (id, select(vec!["hi", "{\"ice\": 1}"])).prop_map(|(to, what)| Saying::Message(to, what)),
+        3 => (id, select(vec!["hi", "{\"ice\": 1}"])).prop_map(|(to, what)| Saying::Message(to, what.into())),
         1 => Just(Saying::List),
-        1 => select(vec!["", "hello", "{}", "SESSION_OK", "\u{feff}"]).prop_map(Saying::Anything),
+        1 => select(vec!["SESSION", "ROOM", "ROOM_PEER_MSG"]).prop_map(Saying::Bare),
+        1 => select(vec!["session", "r s", "r "]).prop_map(Saying::NoRoom),
+        1 => select(vec!["", "hello", "{}", "SESSION_OK", "\u{feff}"])
+            .prop_map(|text| Saying::Anything(text.into())),
         1 => select(vec![&b""[..], b"\xff\x00"]).prop_map(Saying::Binary),
     ]
 }
@@ -102,7 +76,7 @@ impl Trial {
         )]
         let now = Instant::now();
         Self {
-            relay: Relay::new(Duration::from_secs(HELLO_DEADLINE_SECONDS)),
+            relay: Relay::new(HELLO_DEADLINE),
             model: Model::default(),
             now,
             names: BTreeMap::new(),
@@ -151,8 +125,10 @@ impl Trial {
                 Event::Condemned { connection, reason }
             }
             Step::Pass { seconds } => {
-                self.now += Duration::from_secs(*seconds);
-                self.model.pass(*seconds);
+                let passed = Duration::from_secs(*seconds);
+                self.now += passed;
+                self.model.now += passed;
+                self.model.tick();
                 Event::Tick
             }
             Step::Stop => {
@@ -165,6 +141,10 @@ impl Trial {
         assert_eq!(effects, self.model.take_effects(), "after {step:?}");
         for effect in &effects {
             self.watch(effect);
+        }
+        for &connection in self.names.values() {
+            let partner = self.relay.partner(connection);
+            assert_eq!(partner, self.model.partner(connection), "after {step:?}");
         }
     }
 

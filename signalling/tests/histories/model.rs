@@ -1,16 +1,52 @@
 //! The protocol once more, as naively as it can be told: one list of people, searched from end to
 //! end for every question. Nothing of the relay's own structure is used.
 
+use std::borrow::Cow;
+use std::time::Duration;
+
 use signalling::frame::{CloseReason, Frame};
 use signalling::relay::{ConnectionId, Effect};
 
-use crate::{HELLO_DEADLINE_SECONDS, Saying};
+pub(crate) const HELLO_DEADLINE: Duration = Duration::from_secs(10);
+
+/// What a peer says, by its meaning; `Display` of the protocol crate is not used here.
+#[derive(Clone, Debug)]
+pub(crate) enum Saying {
+    Hello(&'static str),
+    Session(&'static str),
+    Room(&'static str),
+    Message(&'static str, Cow<'static, str>),
+    List,
+    /// A verb without what it needs.
+    Bare(&'static str),
+    /// `ROOM` with a name that no room may have.
+    NoRoom(&'static str),
+    /// A line without a meaning of its own.
+    Anything(Cow<'static, str>),
+    Binary(&'static [u8]),
+}
+
+impl Saying {
+    pub(crate) fn frame(&self) -> Frame {
+        let text = match self {
+            Self::Hello(id) => format!("HELLO {id}"),
+            Self::Session(id) => format!("SESSION {id}"),
+            Self::Room(id) | Self::NoRoom(id) => format!("ROOM {id}"),
+            Self::Message(id, payload) => format!("ROOM_PEER_MSG {id} {payload}"),
+            Self::List => "ROOM_PEER_LIST".to_owned(),
+            Self::Bare(verb) => (*verb).to_owned(),
+            Self::Anything(text) => text.clone().into_owned(),
+            Self::Binary(bytes) => return Frame::Binary((*bytes).into()),
+        };
+        Frame::Text(text.into())
+    }
+}
 
 #[derive(Clone, Debug)]
 struct Person {
     connection: ConnectionId,
     wants_notices: bool,
-    came_at: u64,
+    came_at: Duration,
     /// Empty before `HELLO`.
     id: &'static str,
     partner: Option<ConnectionId>,
@@ -24,7 +60,8 @@ struct Person {
 pub(crate) struct Model {
     /// In order of coming.
     people: Vec<Person>,
-    seconds: u64,
+    /// Since the beginning.
+    pub(crate) now: Duration,
     joins: usize,
     stopped: bool,
     effects: Vec<Effect>,
@@ -39,7 +76,7 @@ impl Model {
         self.people.push(Person {
             connection,
             wants_notices,
-            came_at: self.seconds,
+            came_at: self.now,
             id: "",
             partner: None,
             room: "",
@@ -54,6 +91,7 @@ impl Model {
     pub(crate) fn hear(&mut self, connection: ConnectionId, what: &Saying) {
         let me = self.person(connection).clone();
         if me.sent_away {
+            // Nothing of it counts any more.
         } else if let Some(partner) = me.partner {
             self.effects.push(Effect::Send {
                 to: partner,
@@ -80,8 +118,8 @@ impl Model {
     }
 
     fn hear_idle(&mut self, me: &Person, what: &Saying) {
-        match *what {
-            Saying::Session(id) => match self.called(id) {
+        match what {
+            &Saying::Session(id) => match self.called(id) {
                 None => self.tell(me, format!("ERROR peer {} not found", quoted(id))),
                 Some(other)
                     if other.connection == me.connection
@@ -99,7 +137,7 @@ impl Model {
                     }
                 }
             },
-            Saying::Room(room) => {
+            &Saying::Room(room) => {
                 let others = self.members(room, me);
                 self.joins += 1;
                 let joined_as = self.joins;
@@ -110,15 +148,17 @@ impl Model {
                     self.tell(&other, format!("ROOM_PEER_JOINED {}", me.id));
                 }
             }
-            Saying::Message(..) | Saying::List => {
+            Saying::Message(..) | Saying::List | Saying::Bare("ROOM_PEER_MSG") => {
                 self.tell(me, "ERROR invalid msg, not in a room".to_owned());
             }
+            Saying::Bare(verb) => self.tell(me, format!("ERROR invalid msg, {verb} needs an id")),
+            Saying::NoRoom(id) => self.tell(me, format!("ERROR invalid room id {}", quoted(id))),
             Saying::Hello(_) | Saying::Anything(_) | Saying::Binary(_) => {}
         }
     }
 
     fn hear_member(&mut self, me: &Person, what: &Saying) {
-        match *what {
+        match what {
             Saying::Message(id, payload) => match self.called(id) {
                 None => self.tell(me, format!("ERROR peer {} not found", quoted(id))),
                 Some(other) if other.room != me.room => {
@@ -130,9 +170,15 @@ impl Model {
                 let others = self.members(me.room, me);
                 self.tell(me, format!("ROOM_PEER_LIST {}", listed(&others)));
             }
+            Saying::Bare("ROOM_PEER_MSG") => {
+                let error = "ERROR invalid msg, ROOM_PEER_MSG needs a peer and a message";
+                self.tell(me, error.to_owned());
+            }
             Saying::Hello(_)
             | Saying::Session(_)
             | Saying::Room(_)
+            | Saying::Bare(_)
+            | Saying::NoRoom(_)
             | Saying::Anything(_)
             | Saying::Binary(_) => {
                 self.tell(me, "ERROR invalid msg, already in room".to_owned());
@@ -171,10 +217,9 @@ impl Model {
         }
     }
 
-    pub(crate) fn pass(&mut self, seconds: u64) {
-        self.seconds += seconds;
+    pub(crate) fn tick(&mut self) {
         for person in self.people.clone() {
-            if person.id.is_empty() && self.seconds - person.came_at >= HELLO_DEADLINE_SECONDS {
+            if person.id.is_empty() && self.now - person.came_at >= HELLO_DEADLINE {
                 self.send_away(person.connection, CloseReason::HelloTimeout);
             }
         }
@@ -193,11 +238,17 @@ impl Model {
         }
     }
 
+    pub(crate) fn partner(&mut self, connection: ConnectionId) -> Option<ConnectionId> {
+        let person = self.person(connection);
+        person.partner.filter(|_| !person.sent_away)
+    }
+
     fn person(&mut self, connection: ConnectionId) -> &mut Person {
-        self.people
-            .iter_mut()
-            .find(|person| person.connection == connection)
-            .expect("only those who are there are spoken of")
+        let position = self
+            .people
+            .binary_search_by_key(&connection, |person| person.connection)
+            .expect("only those who are there are spoken of");
+        &mut self.people[position]
     }
 
     fn called(&self, id: &str) -> Option<Person> {
