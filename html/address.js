@@ -1,5 +1,7 @@
 // What the page's address asks for: `?relay=wss://host/` names the relay,
-// `#call=cam&send=camera&id=me` whom to call, what to send and who to be.
+// `#call=cam&send=camera&id=me` whom to call, what to send and who to be. `token=...` lets us in at a
+// relay that asks for one, and is taken out of the address at once; `ice=relay` has the calls go
+// through TURN servers only, which shows whether those work.
 
 import { isPeerId } from './protocol.js';
 
@@ -8,6 +10,7 @@ import { isPeerId } from './protocol.js';
  * @property {string | null} id the own id
  * @property {string | null} call whom to call at once
  * @property {boolean} send whether that call sends camera and microphone too
+ * @property {boolean} relayOnly whether calls go through TURN servers and no other way
  */
 
 /**
@@ -17,13 +20,28 @@ import { isPeerId } from './protocol.js';
  * @returns {Wishes}
  */
 export function parseHash(hash) {
-  // An id may hold a plus sign, which the query syntax would read as a blank.
-  const wishes = new URLSearchParams(hash.replace(/^#/, '').replaceAll('+', '%2B'));
+  const wishes = parameters(hash);
   return {
     id: peerIdOrNull(wishes.get('id')),
     call: peerIdOrNull(wishes.get('call')),
     send: wishes.get('send') === 'camera',
+    relayOnly: wishes.get('ice') === 'relay',
   };
+}
+
+/**
+ * Takes the token out of the part of the address behind `#`; null when there is nothing to take.
+ * What could not be sent as a token is taken out too, but is none.
+ *
+ * @param {string} hash with or without the leading `#`
+ * @returns {{ token: string | null, rest: string } | null} `rest` is to stay in the address
+ */
+export function takeToken(hash) {
+  const parts = hash.replace(/^#/, '').split('&');
+  const others = parts.filter((part) => !parameters(part).has('token'));
+  if (others.length === parts.length) return null;
+  const token = parameters(hash).get('token') ?? '';
+  return { token: TOKEN.test(token) ? token : null, rest: others.length === 0 ? '' : `#${others.join('&')}` };
 }
 
 /**
@@ -45,12 +63,48 @@ export function relayUrl(pageUrl) {
 }
 
 /**
+ * The address of a relay's WebSocket with a token, never to be shown. A browser lets a page add no
+ * header to the opening of a WebSocket.
+ *
+ * @param {string} relay the address of its WebSocket
+ * @param {string | null} token
+ * @returns {string}
+ */
+export function withToken(relay, token) {
+  if (token === null) return relay;
+  const url = new URL(relay);
+  url.searchParams.set('token', token);
+  return url.href;
+}
+
+/**
+ * Where a relay tells which ICE servers it lends, and whether it lets us in.
+ *
+ * @param {string} relay the address of its WebSocket
+ * @returns {string}
+ */
+export function iceServersUrl(relay) {
+  const url = new URL('api/ice-servers', relay.replace(/^ws/, 'http'));
+  url.username = url.password = '';
+  return url.href;
+}
+
+/**
  * A random id: decimal and below 2^32, because some existing clients can only meet such peers.
  *
  * @param {number} random from 0 to below 1
  */
 export function randomId(random) {
   return String(Math.floor(random * 2 ** 32));
+}
+
+/** Whatever a header may carry; relays refuse longer ones unread. */
+const TOKEN = /^[!-~]{1,4096}$/;
+
+/** @param {string} hash */
+function parameters(hash) {
+  // An id may hold a plus sign, which the query syntax would read as a blank.
+  return new URLSearchParams(hash.replace(/^#/, '').replaceAll('+', '%2B'));
 }
 
 /** @param {URL} page */

@@ -3,12 +3,15 @@
 
 import { parseHash, randomId, relayUrl } from './address.js';
 import { closeDevices, openDevices } from './devices.js';
+import { Entrance } from './entrance.js';
+import { Loan } from './ice-servers.js';
 import { Peer } from './peer.js';
 import { Session } from './session.js';
 import { Signaller } from './signaller.js';
 import { View } from './view.js';
 import { stateOf } from './words.js';
 
+/** @import { Answer } from './ice-servers.js' */
 /** @import { Effect, Event } from './session.js' */
 
 const session = new Session(Math.random);
@@ -22,6 +25,12 @@ const view = new View({
 
 /** @type {Signaller} */
 let signaller;
+/** @type {Entrance} */
+let entrance;
+/** The STUN and TURN servers we may use for now. */
+const loan = new Loan();
+/** Whether calls go through TURN servers only. */
+let isRelayOnly = false;
 /** The connection of the present call. @type {Peer | null} */
 let peer = null;
 /** The connection of the next call, made while there is none. @type {Peer | null} */
@@ -32,6 +41,9 @@ let devices = null;
 let timer;
 /** The frames of the present or last call. @type {{ firstMs: number | null, before: number, presented: number }} */
 let frames = { firstMs: null, before: 0, presented: 0 };
+
+/** How long a call may wait to learn which servers there are. */
+const SERVERS_MS = 1000;
 
 /** Events that came up while another one was being handled. @type {Event[]} */
 const waiting = [];
@@ -45,19 +57,30 @@ function start() {
     view.showNotice('This address names no relay. It should end in ?relay=wss://some.host/ or the page be opened from a relay.');
     return;
   }
-  signaller = new Signaller(url, dispatch);
+  entrance = new Entrance(url);
+  entrance.readAddress();
+  signaller = new Signaller(() => entrance.way, ask, dispatch);
   const wishes = parseHash(location.hash);
+  isRelayOnly = wishes.relayOnly;
   dispatch({ type: 'start', id: wishes.id ?? randomId(Math.random()) });
   if (wishes.call !== null) call(wishes.call, wishes.send);
   addEventListener('hashchange', onHashChange);
   // Whoever is left behind shall know at once, with or without a relay.
   addEventListener('pagehide', () => dispatch({ type: 'hang-up' }));
   addEventListener('online', () => dispatch({ type: 'retry' }));
-  setInterval(showFigures, 1000);
+  setInterval(() => {
+    void showFigures();
+    keepServersFresh();
+  }, 1000);
 }
 
 function onHashChange() {
+  if (entrance.readAddress()) {
+    loan.forget();
+    dispatch({ type: 'new-token' });
+  }
   const wishes = parseHash(location.hash);
+  isRelayOnly = wishes.relayOnly;
   if (wishes.id !== null) dispatch({ type: 'change-id', id: wishes.id });
   if (wishes.call === null) return;
   // Only the address with which the page was opened may turn the camera on: another page that opened this
@@ -91,6 +114,7 @@ function dispatch(event) {
   }
   view.render(session.snapshot);
   if (session.snapshot.link === 'registered' && peer === null) spare ??= new Peer();
+  keepServersFresh();
 }
 
 /** @param {Effect} effect */
@@ -116,8 +140,29 @@ function openPeer(number) {
   frames = { firstMs: null, before: 0, presented: 0 };
   const opened = spare ?? new Peer();
   spare = null;
-  opened.open(number, dispatch, () => view.showRemote(opened.remote, countFrame));
+  opened.open(number, dispatch, () => view.showRemote(opened.remote, countFrame), findPaths());
   peer = opened;
+}
+
+/** @returns {Promise<Answer>} */
+async function ask() {
+  const answer = await entrance.ask();
+  loan.onAnswer(answer, Date.now());
+  return answer;
+}
+
+/** Has servers at hand for a call that begins. */
+function keepServersFresh() {
+  const { link } = session.snapshot;
+  if ((link === 'registered' || link === 'session') && loan.isDue(Date.now())) void ask();
+}
+
+/** By which servers a call goes. What is not known soon is done without. @returns {Promise<RTCConfiguration>} */
+async function findPaths() {
+  if (loan.isDue(Date.now()) && !loan.isValid(Date.now())) {
+    await Promise.race([ask(), new Promise((resolve) => setTimeout(resolve, SERVERS_MS))]);
+  }
+  return { iceServers: loan.servers(Date.now()), iceTransportPolicy: isRelayOnly ? 'relay' : 'all' };
 }
 
 /** @param {number} presented since the element was made */
@@ -196,10 +241,11 @@ async function showFigures() {
  * For scripts and developers: what is, read-only, at the moment of reading.
  *
  * - `id`: our own id
- * - `state`: 'connecting' | 'relay-lost' | 'registered' | 'refused' (id taken) | 'calling' | 'answering'
- *   | 'connecting-media' | 'in-call' | 'interrupted'
+ * - `state`: 'connecting' | 'relay-lost' | 'denied' (not let in) | 'registered' | 'refused' (id taken or not
+ *   ours to use) | 'calling' | 'answering' | 'connecting-media' | 'in-call' | 'interrupted'
  * - `link`: how we stand with the relay, also during a call: 'offline' | 'connecting' | 'greeting'
  *   | 'registered' | 'session' | 'closing' | 'waiting' | 'refused'
+ * - `denial`: why the relay does not let us in, a word of `Denial` in link.js; null if it does, or has not said
  * - `peer`: id of the partner in this or the last call; null for none, or one the relay did not name
  * - `reason`: why the last call ended, a word of `Reason` in session.js; null during a call
  * - `sending`: our camera and microphone: 'off' | 'opening' | 'on' | 'refused'
@@ -214,6 +260,7 @@ const aldis = Object.freeze({
   get id() { return session.snapshot.id; },
   get state() { return stateOf(session.snapshot); },
   get link() { return session.snapshot.link; },
+  get denial() { return session.snapshot.denial; },
   get peer() { const { call, ended } = session.snapshot; return (call ?? ended)?.peer ?? null; },
   get reason() { return session.snapshot.ended?.reason ?? null; },
   get sending() { return session.snapshot.call?.sending ?? 'off'; },

@@ -12,7 +12,11 @@ export class Peer {
   #tracks = [];
   /** @type {RTCDtlsTransport | null} */
   #dtls = null;
-  connection = new RTCPeerConnection({ iceServers: [], bundlePolicy: 'max-bundle' });
+  connection = new RTCPeerConnection(CONFIGURATION);
+  /** Done when it is known which servers there are to use. */
+  #configured = Promise.resolve();
+  /** How often we began to describe our side; what was overtaken meanwhile is dropped. */
+  #round = 0;
   #call = 0;
   /** @type {(event: Event) => void} */
   #emit = () => {};
@@ -23,11 +27,13 @@ export class Peer {
    * @param {number} call its number
    * @param {(event: Event) => void} emit
    * @param {() => void} onRemote told when `remote` has its first track
+   * @param {Promise<RTCConfiguration>} paths by which servers to go, soon
    */
-  open(call, emit, onRemote) {
+  open(call, emit, onRemote, paths) {
     const { connection } = this;
     this.#call = call;
     this.#emit = emit;
+    this.#configured = this.#configure(paths);
     connection.onicecandidate = ({ candidate }) => this.#onCandidate(candidate);
     connection.onconnectionstatechange = () => emit({ type: 'connection', call, state: connection.connectionState });
     connection.ontrack = ({ receiver, track }) => {
@@ -40,12 +46,12 @@ export class Peer {
 
   /** @param {boolean} send whether our own tracks will come */
   makeOffer(send) {
-    return this.#negotiate(async () => {
+    return this.#negotiate(async (round) => {
       for (const kind of ['video', 'audio']) {
         this.connection.addTransceiver(kind, { direction: send ? 'sendrecv' : 'recvonly', streams: [this.#local] });
       }
       this.#attach();
-      await this.#describe(await this.connection.createOffer());
+      await this.#describe(await this.connection.createOffer(), round);
     });
   }
 
@@ -54,7 +60,7 @@ export class Peer {
    * @param {boolean} send whether our own tracks will come
    */
   makeAnswer(offer, send) {
-    return this.#negotiate(async () => {
+    return this.#negotiate(async (round) => {
       await this.connection.setRemoteDescription(offer);
       for (const transceiver of this.connection.getTransceivers()) {
         if (!send || transceiver.direction !== 'recvonly') continue;
@@ -62,7 +68,7 @@ export class Peer {
         transceiver.sender.setStreams(this.#local);
       }
       this.#attach();
-      await this.#describe(await this.connection.createAnswer());
+      await this.#describe(await this.connection.createAnswer(), round);
     });
   }
 
@@ -118,10 +124,11 @@ export class Peer {
     connection.close();
   }
 
-  /** @param {() => Promise<void>} step */
+  /** @param {(round: number) => Promise<void>} step */
   async #negotiate(step) {
+    this.#round += 1;
     try {
-      await step();
+      await step(this.#round);
     } catch (error) {
       if (this.connection.signalingState === 'closed') return;
       console.warn('the negotiation failed:', error);
@@ -129,9 +136,23 @@ export class Peer {
     }
   }
 
-  /** @param {RTCSessionDescriptionInit} description */
-  async #describe({ type, sdp = '' }) {
+  /** @param {Promise<RTCConfiguration>} paths */
+  async #configure(paths) {
+    try {
+      const configuration = await paths;
+      if (this.connection.signalingState !== 'closed') this.connection.setConfiguration({ ...CONFIGURATION, ...configuration });
+    } catch (error) {
+      // Without servers there may still be a way; the text may have an address of one.
+      console.warn('the ICE servers were not usable:', error instanceof Error ? error.name : '');
+    }
+  }
+
+  /** @param {RTCSessionDescriptionInit} description @param {number} round */
+  async #describe({ type, sdp = '' }, round) {
     if (type !== 'offer' && type !== 'answer') return;
+    // Candidates are gathered from here on.
+    await this.#configured;
+    if (round !== this.#round) return;
     const applied = this.connection.setLocalDescription({ type, sdp });
     // The partner works on it while the browser does.
     this.#emit({ type: 'local-description', call: this.#call, description: { type, sdp } });
@@ -168,6 +189,9 @@ export class Peer {
     }
   }
 }
+
+/** @type {RTCConfiguration} */
+const CONFIGURATION = { iceServers: [], bundlePolicy: 'max-bundle' };
 
 /** @param {unknown} error */
 function debug(error) {

@@ -14,8 +14,8 @@ import { Link } from './link.js';
 import { Negotiation } from './negotiation.js';
 import { errorKind, formatClientMessage, isPeerId, parseServerMessage, parseSignal } from './protocol.js';
 
-/** @import { Meaning } from './link.js' */
-/** @import { Candidate, Description } from './protocol.js' */
+/** @import { Denial, Meaning } from './link.js' */
+/** @import { Candidate, Description, ErrorKind } from './protocol.js' */
 
 /**
  * How far a call is: waiting to be registered, asked for at the relay, exchanging descriptions,
@@ -42,7 +42,7 @@ import { errorKind, formatClientMessage, isPeerId, parseServerMessage, parseSign
  *
  * @typedef {'hung-up' | 'hung-up-by-peer' | 'not-found' | 'busy' | 'refused-by-relay' | 'relay-unreachable'
  *   | 'declined' | 'relay-silent' | 'relay-lost' | 'no-answer' | 'no-path' | 'connection-lost' | 'media-refused'
- *   | 'replaced' | 'invalid-id' | 'yourself' | 'no-id'} Reason
+ *   | 'replaced' | 'invalid-id' | 'yourself' | 'no-id' | 'not-let-in' | 'not-allowed'} Reason
  */
 
 /**
@@ -50,10 +50,10 @@ import { errorKind, formatClientMessage, isPeerId, parseServerMessage, parseSign
  *
  * @typedef {{ type: 'start' | 'change-id', id: string }
  *   | { type: 'call', peer: string, send: boolean }
- *   | { type: 'hang-up' | 'retry' | 'tick' | 'relay-opened' }
+ *   | { type: 'hang-up' | 'retry' | 'new-token' | 'tick' | 'relay-opened' }
  *   | { type: 'agree-to-send', agreed: boolean }
  *   | { type: 'relay-line', line: string }
- *   | { type: 'relay-closed', code: number, reason: string }
+ *   | { type: 'relay-closed', code: number, reason: string, denial: Denial | null }
  *   | { type: 'local-description', call: number, description: Description }
  *   | { type: 'local-candidate', call: number, candidate: Candidate | null }
  *   | { type: 'connection', call: number, state: string }
@@ -104,8 +104,12 @@ export class Session {
     return {
       id: this.#link.id,
       link: this.#link.at,
-      /** Whether the relay was lost, or not reached, and is being tried again. */
+      /** Whether the relay was lost, not reached, or did not let us in, and is being tried again. */
       isRelayLost: this.#link.isLost,
+      /** Why the relay does not let us in; null if it does, or has not said. */
+      denial: this.#link.denial,
+      /** Whether that lasts until somebody does something about it. */
+      isDenied: this.#link.isDenied,
       call: call && { number: call.number, peer: call.peer, role: call.role, phase: call.phase, sending: call.sending },
       /** How the last call ended; null while there is one and before the first. */
       ended: this.#ended,
@@ -130,10 +134,11 @@ export class Session {
       case 'hang-up': this.#end('hung-up'); break;
       case 'agree-to-send': this.#agreeToSend(event.agreed); break;
       case 'retry': this.#link.retry(now); break;
+      case 'new-token': this.#onNewToken(); break;
       case 'tick': this.#onTick(); break;
       case 'relay-opened': this.#link.onOpened(now); break;
       case 'relay-line': this.#onLine(event.line); break;
-      case 'relay-closed': this.#onLink(this.#link.onClosed(event.code, event.reason, now)); break;
+      case 'relay-closed': this.#onLink(this.#link.onClosed(event.code, event.reason, event.denial, now)); break;
       default: this.#onCallEvent(event);
     }
     return this.#effects;
@@ -155,6 +160,11 @@ export class Session {
     this.#link.register(id, this.#now);
   }
 
+  #onNewToken() {
+    // A call that stands was let in with the old one.
+    if (this.#call === null || this.#call.phase === 'waiting') this.#link.renew(this.#now);
+  }
+
   /** @param {Meaning} meaning of what happened to the connection */
   #onLink(meaning) {
     const call = this.#call;
@@ -163,6 +173,7 @@ export class Session {
       case 'partner-left':
         return this.#finish(call.role === 'caller' && call.phase === 'negotiating' ? 'declined' : 'hung-up-by-peer');
       case 'refused': if (call.phase === 'waiting') this.#finish('no-id'); return;
+      case 'denied': if (call.phase === 'waiting') this.#finish('not-let-in'); return;
       case 'lost':
         // What flows, flows on; what was asked for is asked for again; what was half said is void.
         if (call.phase === 'dialling') this.#enter(call, 'waiting');
@@ -202,7 +213,7 @@ export class Session {
       dialling.negotiation.flush();
     } else if (message?.type === 'error' && dialling !== null) {
       const kind = errorKind(message.text);
-      this.#finish(kind === 'not found' ? 'not-found' : kind === 'busy' ? 'busy' : 'refused-by-relay');
+      this.#finish(REASON_OF_ERROR[kind]);
     } else if (message?.type === 'session-from') {
       this.#onCalled(message.peer);
     } else if (parseSignal(line) !== null) {
@@ -223,6 +234,7 @@ export class Session {
     if (!isPeerId(peer)) return this.#refuse(peer, 'invalid-id');
     if (peer === this.#link.id) return this.#refuse(peer, 'yourself');
     if (this.#link.at === 'refused') return this.#refuse(peer, 'no-id');
+    if (this.#link.isDenied) return this.#refuse(peer, 'not-let-in');
     const call = this.#begin(peer, 'caller', send);
     if (this.#link.at === 'registered') this.#dial(call);
     this.#open(call);
@@ -409,6 +421,15 @@ const PHASE_MS = {
   connecting: 30_000,
   connected: Infinity,
   interrupted: 30_000,
+};
+
+/** Why a call ends that the relay answers so. @type {Record<ErrorKind, Reason>} */
+const REASON_OF_ERROR = {
+  'not found': 'not-found',
+  'busy': 'busy',
+  'not allowed': 'not-allowed',
+  'room id': 'refused-by-relay',
+  'other': 'refused-by-relay',
 };
 
 /** Why a call ends whose phase lasted longer. @type {Record<Phase, Reason>} */

@@ -1,53 +1,115 @@
 // The WebSocket to the relay. One at a time; what a replaced one still reports is not heard.
 
+/** @import { Answer } from './ice-servers.js' */
+/** @import { Denial } from './link.js' */
 /** @import { Event } from './session.js' */
 
+/** What the opening takes. @typedef {{ url: string, isSecret: boolean }} Way `isSecret`: a token is part of the address */
+
+/** @typedef {{ socket: WebSocket | null, isLeaving: boolean }} Attempt */
+
 export class Signaller {
-  /** @type {WebSocket | null} */
-  #socket = null;
-  #url;
+  /** The one that is heard. @type {Attempt | null} */
+  #attempt = null;
+  /** Whether the last connection was opened and not lost. */
+  #isProven = false;
+  #way;
+  #ask;
   #emit;
 
   /**
-   * @param {string} url
+   * @param {() => Way} way of the next connection
+   * @param {() => Promise<Answer>} ask whether the relay lets us in, by HTTP
    * @param {(event: Event) => void} emit
    */
-  constructor(url, emit) {
-    this.#url = url;
+  constructor(way, ask, emit) {
+    this.#way = way;
+    this.#ask = ask;
     this.#emit = emit;
   }
 
   connect() {
-    this.disconnect();
-    /** @type {WebSocket} */
-    let socket;
-    try {
-      socket = new WebSocket(this.#url);
-    } catch (error) {
-      // A page from https may open no ws: the relay is as good as unreachable.
-      console.error(String(error));
-      queueMicrotask(() => this.#emit({ type: 'relay-closed', code: 1006, reason: '' }));
-      return;
-    }
-    this.#socket = socket;
-    /** @param {Event} event */
-    const emit = (event) => {
-      if (this.#socket === socket) this.#emit(event);
-    };
-    socket.onopen = () => emit({ type: 'relay-opened' });
-    socket.onmessage = ({ data }) => {
-      if (typeof data === 'string') emit({ type: 'relay-line', line: data });
-    };
-    socket.onclose = ({ code, reason }) => emit({ type: 'relay-closed', code, reason });
+    this.#attempt?.socket?.close(1000);
+    /** @type {Attempt} */
+    const attempt = { socket: null, isLeaving: false };
+    this.#attempt = attempt;
+    const { url, isSecret } = this.#way();
+    if (isSecret && !this.#isProven) void this.#knock(attempt, url);
+    else this.#open(attempt, url);
   }
 
   disconnect() {
-    this.#socket?.close(1000);
+    const attempt = this.#attempt;
+    if (attempt === null) return;
+    attempt.isLeaving = true;
+    const { socket } = attempt;
+    // What is asked about it matters no longer.
+    if (socket === null || socket.readyState === WebSocket.CLOSED) this.#end(attempt, 1000, '', null);
+    else socket.close(1000);
   }
 
   /** @param {string} line */
   send(line) {
     // A socket that is no longer open has its 'relay-closed' on the way.
-    if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(line);
+    const socket = this.#attempt?.socket;
+    if (socket?.readyState === WebSocket.OPEN) socket.send(line);
+  }
+
+  /**
+   * Asks before it opens: a browser writes the address of a WebSocket that fails, and the token with
+   * it, into its log.
+   *
+   * @param {Attempt} attempt @param {string} url
+   */
+  async #knock(attempt, url) {
+    const answer = await this.#ask();
+    if (attempt !== this.#attempt) return;
+    if (answer.type === 'lent' || answer.type === 'none') this.#open(attempt, url);
+    else this.#end(attempt, 1006, '', answer.type === 'denied' ? answer.denial : null);
+  }
+
+  /** @param {Attempt} attempt @param {string} url */
+  #open(attempt, url) {
+    /** @type {WebSocket} */
+    let socket;
+    try {
+      socket = new WebSocket(url);
+    } catch (error) {
+      // A page from https may open no ws: the relay is as good as unreachable. The text may have the address.
+      console.error('the WebSocket was not opened:', error instanceof Error ? error.name : '');
+      queueMicrotask(() => this.#end(attempt, 1006, '', null));
+      return;
+    }
+    attempt.socket = socket;
+    let wasOpen = false;
+    socket.onopen = () => {
+      wasOpen = this.#isProven = true;
+      if (attempt === this.#attempt) this.#emit({ type: 'relay-opened' });
+    };
+    socket.onmessage = ({ data }) => {
+      if (attempt === this.#attempt && typeof data === 'string') this.#emit({ type: 'relay-line', line: data });
+    };
+    socket.onclose = async ({ code, reason }) => {
+      if (attempt !== this.#attempt) return;
+      if (code !== 1000) this.#isProven = false;
+      this.#end(attempt, code, reason, wasOpen || attempt.isLeaving ? null : await this.#why());
+    };
+  }
+
+  /** Why no WebSocket was opened, which a browser tells no page. @returns {Promise<Denial | null>} */
+  async #why() {
+    const answer = await this.#ask();
+    switch (answer.type) {
+      case 'denied': return answer.denial;
+      case 'lent': return 'no-websocket';
+      default: return null;
+    }
+  }
+
+  /** Tells the end of a connection, once. @param {Attempt} attempt @param {number} code @param {string} reason @param {Denial | null} denial */
+  #end(attempt, code, reason, denial) {
+    if (attempt !== this.#attempt) return;
+    this.#attempt = null;
+    this.#emit({ type: 'relay-closed', code, reason, denial });
   }
 }

@@ -56,7 +56,7 @@ export class View {
 
   /** @param {Snapshot} snapshot */
   render(snapshot) {
-    const { id, link, call, agreedToSend } = snapshot;
+    const { id, link, denial, call, agreedToSend } = snapshot;
     const state = stateOf(snapshot);
     document.body.dataset.state = state;
     setText(this.#status, describe(snapshot));
@@ -64,7 +64,7 @@ export class View {
     setText(this.#placeholder, PLACEHOLDER[state]);
     if (id !== this.#shownId) this.#id.value = this.#shownId = id;
     this.#id.disabled = call !== null;
-    this.#otherId.hidden = link !== 'refused';
+    this.#otherId.hidden = link !== 'refused' || denial !== null;
     this.#showIdButtons();
     const isSending = call !== null && (call.sending === 'opening' || call.sending === 'on');
     this.#send.checked = agreedToSend || isSending;
@@ -172,6 +172,7 @@ export class View {
 const PLACEHOLDER = {
   'connecting': '',
   'relay-lost': '',
+  'denied': '',
   'registered': 'The picture of the other side appears here.',
   'refused': '',
   'calling': 'Calling…',

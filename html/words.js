@@ -1,6 +1,7 @@
 // What the page says, in plain words: the state of things, why a call ended and what to do next.
 // Pure: from the session's snapshot to sentences.
 
+/** @import { Denial } from './link.js' */
 /** @import { Reason, Session } from './session.js' */
 
 /** @typedef {Session['snapshot']} Snapshot */
@@ -8,7 +9,7 @@
 /**
  * The one word for scripts: what the page is about.
  *
- * @typedef {'connecting' | 'relay-lost' | 'registered' | 'refused'
+ * @typedef {'connecting' | 'relay-lost' | 'denied' | 'registered' | 'refused'
  *   | 'calling' | 'answering' | 'connecting-media' | 'in-call' | 'interrupted'} State
  */
 
@@ -16,7 +17,7 @@
  * @param {Snapshot} snapshot
  * @returns {State}
  */
-export function stateOf({ call, link, isRelayLost }) {
+export function stateOf({ call, link, isRelayLost, isDenied }) {
   switch (call?.phase) {
     case 'waiting': case 'dialling': return 'calling';
     case 'negotiating': return call.role === 'caller' ? 'calling' : 'answering';
@@ -25,6 +26,7 @@ export function stateOf({ call, link, isRelayLost }) {
     case 'interrupted': return 'interrupted';
   }
   if (link === 'registered' || link === 'refused') return link;
+  if (isDenied) return 'denied';
   return isRelayLost ? 'relay-lost' : 'connecting';
 }
 
@@ -73,11 +75,25 @@ function describeCall({ link }, call) {
 }
 
 /** @param {Snapshot} snapshot */
-function describeLink({ id, link, isRelayLost }) {
+function describeLink({ id, link, isRelayLost, denial }) {
+  if (denial !== null) return describeDenial(denial, id);
   switch (link) {
     case 'registered': return `Registered as ${id}. Others can call you, or you call them.`;
     case 'refused': return `The id ${id} is taken by somebody else. Choose another one.`;
     default: return isRelayLost ? 'The relay cannot be reached. Trying again…' : 'Connecting to the relay…';
+  }
+}
+
+/** @param {Denial} denial @param {string} id */
+function describeDenial(denial, id) {
+  switch (denial) {
+    case 'token-missing': return 'This relay asks for a token: open the address you were given, with #token=... at its end.';
+    case 'token-refused': return 'This relay does not take the token of this page, which may have run out. Open the address you were given, with #token=... at its end, or ask for a new one.';
+    case 'id': return `Your token does not allow the id ${id}. Use the id it was made for.`;
+    case 'origin': return 'This relay lets no page in from where this one comes from. Open the page of the relay itself, or ask whoever runs the relay to allow this one.';
+    case 'too-many': return 'The relay has too many connections from your network. Close some; trying again…';
+    case 'full': return 'The relay has too much to do, or is about to stop. Trying again…';
+    case 'no-websocket': return 'The relay answers, but opens no connection for this page: it may not allow pages from this address, or a proxy in between may let no WebSocket through. Ask whoever runs the relay. Trying again…';
   }
 }
 
@@ -100,7 +116,9 @@ function describeEnd(reason, peer) {
     case 'replaced': return `${peer} called anew.`;
     case 'invalid-id': return 'That is no id: it has to be one word without blanks.';
     case 'yourself': return 'That is your own id. Call somebody else.';
-    case 'no-id': return `${peer} was not called, because your own id is taken. Choose another one first.`;
+    case 'no-id': return `${peer} was not called, because your own id is not yours to use. Choose another one first.`;
+    case 'not-let-in': return `${peer} was not called.`;
+    case 'not-allowed': return `Your token does not allow a call to ${peer}.`;
   }
 }
 

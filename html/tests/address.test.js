@@ -1,19 +1,19 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { parseHash, randomId, relayUrl } from '../address.js';
+import { iceServersUrl, parseHash, randomId, relayUrl, takeToken, withToken } from '../address.js';
 import { isPeerId } from '../protocol.js';
 
 test('an address without wishes', () => {
-  const none = { id: null, call: null, send: false };
+  const none = { id: null, call: null, send: false, relayOnly: false };
   assert.deepEqual(parseHash(''), none);
   assert.deepEqual(parseHash('#'), none);
   assert.deepEqual(parseHash('#somewhere&x=%'), none);
 });
 
 test('an address that asks for everything', () => {
-  assert.deepEqual(parseHash('#call=cam&send=camera&id=me'), { id: 'me', call: 'cam', send: true });
-  assert.deepEqual(parseHash('id=7&call=a%26b'), { id: '7', call: 'a&b', send: false });
+  assert.deepEqual(parseHash('#call=cam&send=camera&id=me&ice=relay'), { id: 'me', call: 'cam', send: true, relayOnly: true });
+  assert.deepEqual(parseHash('id=7&call=a%26b&ice=host'), { id: '7', call: 'a&b', send: false, relayOnly: false });
 });
 
 test('only `send=camera` sends', () => {
@@ -28,6 +28,40 @@ test('what is no id is as good as absent', () => {
 
 test('a plus sign is part of an id', () => {
   assert.equal(parseHash('#call=a+b').call, 'a+b');
+});
+
+test('a token is taken out of the address, and nothing else is', () => {
+  const token = 'eyJhbGciOiJIUzI1NiJ9.eyJleHAiOjF9.x_y-z';
+  assert.deepEqual(takeToken(`#token=${token}`), { token, rest: '' });
+  assert.deepEqual(takeToken(`#call=a%26b&token=${token}&id=a+b`), { token, rest: '#call=a%26b&id=a+b' });
+  assert.deepEqual(takeToken('#%74oken=secret'), { token: 'secret', rest: '' });
+  assert.deepEqual(takeToken('#token=a%2Fb%26c%3D+d'), { token: 'a/b&c=+d', rest: '' });
+});
+
+test('without a token there is nothing to take', () => {
+  for (const hash of ['', '#', '#call=token', '#call=cam&Token=x', '#tokens=x']) assert.equal(takeToken(hash), null, hash);
+});
+
+test('what no header could carry is taken out too, but is no token', () => {
+  for (const text of ['', '%20', 'a%0Ab', 'w%C3%B6rt', 'x'.repeat(4097)]) {
+    assert.deepEqual(takeToken(`#token=${text}&call=cam`), { token: null, rest: '#call=cam' }, text);
+  }
+  assert.deepEqual(takeToken('#token'), { token: null, rest: '' });
+});
+
+test('of several tokens the first counts and none stays', () => {
+  assert.deepEqual(takeToken('#token=one&id=me&token=two'), { token: 'one', rest: '#id=me' });
+});
+
+test('a token goes into the address of the WebSocket, whole', () => {
+  assert.equal(withToken('ws://a/?notices=caller', null), 'ws://a/?notices=caller');
+  assert.equal(withToken('ws://a/?notices=caller', 'a+b&c'), 'ws://a/?notices=caller&token=a%2Bb%26c');
+  assert.equal(withToken('ws://a/?token=old&notices=caller', 'new'), 'ws://a/?token=new&notices=caller');
+});
+
+test('ICE servers are asked for where the relay is', () => {
+  assert.equal(iceServersUrl('ws://127.0.0.1:8443/?notices=caller'), 'http://127.0.0.1:8443/api/ice-servers');
+  assert.equal(iceServersUrl('wss://me:pw@aldis.example/call/?token=t'), 'https://aldis.example/call/api/ice-servers');
 });
 
 test('the relay is the server of the page', () => {

@@ -7,6 +7,7 @@ import { formatSignal, parseSignal } from '../protocol.js';
 import { Session } from '../session.js';
 import { describe, describeSending, stateOf } from '../words.js';
 
+/** @import { Denial } from '../link.js' */
 /** @import { Effect, Event } from '../session.js' */
 
 const HISTORIES = 3000;
@@ -23,7 +24,9 @@ const SIGNALS = [
 const NOISE = ['', 'SESSION me', 'WELCOME', '{"chat":"hi"}', '{', 'ROOM_OK ', 'HELLO you'];
 const LINES = [...SIGNALS, ...NOISE, 'HELLO', 'SESSION_OK', 'SESSION_FROM cam', 'SESSION_FROM bob', "ERROR peer 'x' busy", 'ERROR'];
 const STATES = ['new', 'connecting', 'connected', 'disconnected', 'failed', 'closed'];
-const CLOSES = [[1000, ''], [1001, ''], [1006, ''], [1002, 'invalid peer uid'], [1008, 'slow consumer']];
+const CLOSES = [[1000, ''], [1001, ''], [1006, ''], [1002, 'invalid peer uid'], [1008, 'slow consumer'], [1008, 'not allowed by token']];
+/** @type {Denial[]} */
+const DENIALS = ['token-missing', 'token-refused', 'origin', 'too-many', 'full', 'no-websocket'];
 
 test('no history at all makes it throw, or lose a connection or a camera', () => {
   for (let seed = 1; seed <= HISTORIES; seed += 1) {
@@ -102,7 +105,7 @@ class World {
       () => /** @type {Event} */ ({ type: 'relay-opened' }),
       () => /** @type {Event} */ ({ type: 'relay-line', line: this.pick(LINES) }),
       () => /** @type {Event} */ ({ type: 'relay-line', line: this.pick(LINES) }),
-      () => /** @type {Event} */ ({ type: 'relay-closed', code, reason }),
+      () => /** @type {Event} */ ({ type: 'relay-closed', code, reason, denial: this.random() < 0.5 ? null : this.pick(DENIALS) }),
     ])();
   }
 
@@ -116,6 +119,7 @@ class World {
       { type: 'change-id', id: this.pick(IDS) },
       { type: 'agree-to-send', agreed: this.random() < 0.5 },
       { type: 'retry' },
+      { type: 'new-token' },
       { type: 'tick' },
       { type: 'tick' },
       { type: 'local-description', call, description: { type: 'offer', sdp: 'mine' } },
@@ -155,6 +159,8 @@ class World {
     assert.equal(snapshot.call?.number ?? 0, this.openPeer, 'a call and a connection go together');
     if (snapshot.link === 'session') assert.ok(snapshot.call !== null, 'no session without a call');
     if (snapshot.call?.sending === 'off') assert.equal(this.openDevices.size, 0, 'nothing is open that is not sent');
+    if (snapshot.link === 'registered' || snapshot.link === 'session') assert.equal(snapshot.denial, null, 'who is in is not denied');
+    if (snapshot.isDenied) assert.notEqual(snapshot.call?.phase, 'waiting', 'no call waits in vain');
     assert.ok(snapshot.ended === null || snapshot.call === null, 'a call that is, has not ended');
     const rests = ['registered', 'refused', 'session'].includes(snapshot.link)
       && (snapshot.call === null || snapshot.call.phase === 'connected');
@@ -267,8 +273,9 @@ class Relay {
   /** @returns {Event} */
   #close() {
     const wasGreeting = this.#at === 'greeting';
+    const denial = this.#at === 'opening' ? this.#world.pick([null, null, ...DENIALS]) : null;
     this.#at = 'none';
     const [code, reason] = /** @type {[number, string]} */ (this.#world.pick(CLOSES.filter(([, text]) => wasGreeting || text !== 'invalid peer uid')));
-    return { type: 'relay-closed', code, reason };
+    return { type: 'relay-closed', code, reason, denial };
   }
 }

@@ -11,6 +11,7 @@ import { formatSignal, parseSignal } from '../../protocol.js';
 import { Session } from '../../session.js';
 import { stateOf } from '../../words.js';
 
+/** @import { Denial } from '../../link.js' */
 /** @import { Effect, Event } from '../../session.js' */
 
 /** @param {string} script */
@@ -58,7 +59,9 @@ function event(line) {
     case 'retry': return { type: 'retry' };
     case 'after': return { type: 'tick' };
     case 'opened': return { type: 'relay-opened' };
-    case 'closed': return { type: 'relay-closed', code: call, reason: line.split(' ').slice(2).join(' ') };
+    case 'closed': return { type: 'relay-closed', code: call, reason: line.split(' ').slice(2).join(' '), denial: null };
+    case 'denied': return { type: 'relay-closed', code: 1006, reason: '', denial: /** @type {Denial} */ (first) };
+    case 'new-token': return { type: 'new-token' };
     case 'described': return { type: 'local-description', call, description: { type: second === 'offer' ? 'offer' : 'answer', sdp: third } };
     case 'gathered': return { type: 'local-candidate', call, candidate: second === 'end' ? null : { candidate: second, sdpMLineIndex: 0 } };
     case 'connection': return { type: 'connection', call, state: second };
