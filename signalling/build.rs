@@ -1,74 +1,52 @@
-//! Lists the files of the browser page, for `src/page.rs` to embed them.
+//! Makes the files that `src/page.rs` embeds: those of the browser page, compressed here, once.
 
-use std::fmt::Write as _;
-use std::hash::{DefaultHasher, Hash, Hasher};
+#[path = "build/asset.rs"]
+mod asset;
+
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
+use asset::Asset;
+
 fn main() -> io::Result<()> {
-    let html =
-        Path::new(&env::var("CARGO_MANIFEST_DIR").map_err(io::Error::other)?).join("../html");
-    println!("cargo::rerun-if-changed=build.rs");
-    println!("cargo::rerun-if-changed={}", html.display());
-    let mut list = String::from("static ASSETS: &[Asset] = &[\n");
-    for file in page_files(&html)? {
-        list += &entry(&file)?;
-    }
-    list += "];\n";
+    let here = PathBuf::from(env::var("CARGO_MANIFEST_DIR").map_err(io::Error::other)?);
     let out = PathBuf::from(env::var("OUT_DIR").map_err(io::Error::other)?);
-    fs::write(out.join("assets.rs"), list)
+    let html = here.join("../html");
+    for watched in [&here.join("build.rs"), &here.join("build"), &html] {
+        println!("cargo::rerun-if-changed={}", watched.display());
+    }
+    let assets = page_assets(&html)?;
+    asset::write(&assets, &out)
 }
 
 /// The files right inside the folder that a browser may ask for; tests and tools live in others.
-fn page_files(html: &Path) -> io::Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
+fn page_assets(html: &Path) -> io::Result<Vec<Asset>> {
+    let mut assets = Vec::new();
     if !html.is_dir() {
         println!("cargo::warning=there is no folder html: this relay will serve no page");
-        return Ok(files);
+        return Ok(assets);
     }
     for entry in fs::read_dir(html)? {
         let path = entry?.path();
-        let is_tool = path.to_string_lossy().ends_with(".config.js");
-        if path.is_file() && content_type(&path).is_some() && !is_tool {
-            files.push(path.canonicalize()?);
+        let name = path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        let extension = path
+            .extension()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        let is_for_tools = extension == "json" || name.ends_with(".config.js");
+        if path.is_file() && asset::content_type(&extension).is_some() && !is_for_tools {
+            assets.push(Asset::new(
+                &format!("/{name}"),
+                &extension,
+                fs::read(&path)?,
+            )?);
         }
     }
-    files.sort();
-    Ok(files)
-}
-
-fn content_type(path: &Path) -> Option<&'static str> {
-    Some(match path.extension()?.to_str()? {
-        "html" => "text/html; charset=utf-8",
-        "js" => "text/javascript; charset=utf-8",
-        "css" => "text/css; charset=utf-8",
-        "svg" => "image/svg+xml",
-        "png" => "image/png",
-        "ico" => "image/x-icon",
-        _ => return None,
-    })
-}
-
-fn entry(file: &Path) -> io::Result<String> {
-    let name = file.file_name().unwrap_or_default().to_string_lossy();
-    let mut hasher = DefaultHasher::new();
-    fs::read(file)?.hash(&mut hasher);
-    let mut entry = String::from("    Asset {\n");
-    let fields = [
-        ("path", format!("{:?}", format!("/{name}"))),
-        (
-            "content_type",
-            format!("{:?}", content_type(file).unwrap_or_default()),
-        ),
-        (
-            "etag",
-            format!("{:?}", format!("\"{:016x}\"", hasher.finish())),
-        ),
-        ("body", format!("include_bytes!({file:?})")),
-    ];
-    for (field, value) in fields {
-        writeln!(entry, "        {field}: {value},").map_err(io::Error::other)?;
-    }
-    entry += "    },\n";
-    Ok(entry)
+    assets.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(assets)
 }

@@ -36,6 +36,9 @@ pub const REQUEST_HEADERS: usize = 64;
 /// How long one connection may be used for plain HTTP.
 pub const HTTP_LIFETIME: Duration = Duration::from_secs(60);
 
+/// The most requests of one connection; the answer to the last one closes it.
+pub const HTTP_REQUESTS: usize = 100;
+
 /// How long a closing handshake may take, and the reading of what a peer sends after it.
 pub const CLOSE_DEADLINE: Duration = Duration::from_secs(5);
 
