@@ -1,7 +1,10 @@
-//! Makes the files that `src/page.rs` embeds: those of the browser page, compressed here, once.
+//! Makes the files that `src/page.rs` embeds: those of the browser page, and the description of what
+//! the relay answers over HTTP, as OpenAPI and as a page to read. Each is compressed here, once.
 
 #[path = "build/asset.rs"]
 mod asset;
+#[path = "build/reference.rs"]
+mod reference;
 
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
@@ -11,11 +14,29 @@ use asset::Asset;
 fn main() -> io::Result<()> {
     let here = PathBuf::from(env::var("CARGO_MANIFEST_DIR").map_err(io::Error::other)?);
     let out = PathBuf::from(env::var("OUT_DIR").map_err(io::Error::other)?);
-    let html = here.join("../html");
-    for watched in [&here.join("build.rs"), &here.join("build"), &html] {
+    let (html, sources) = (here.join("../html"), here.join("src"));
+    for watched in [
+        &here.join("build.rs"),
+        &here.join("build"),
+        &html,
+        &sources.join("api.css"),
+    ] {
         println!("cargo::rerun-if-changed={}", watched.display());
     }
-    let assets = page_assets(&html)?;
+    let description = sources.join("openapi.json");
+    println!("cargo::rerun-if-changed={}", description.display());
+
+    let mut assets = page_assets(&html)?;
+    let description = fs::read_to_string(description)?;
+    let reference = reference::page(&description).map_err(io::Error::other)?;
+    assets.push(Asset::new("/api", "html", reference.into_bytes())?);
+    assets.push(Asset::new(
+        "/api/openapi.json",
+        "json",
+        description.into_bytes(),
+    )?);
+    let style = fs::read(sources.join("api.css"))?;
+    assets.push(Asset::new("/api/style.css", "css", style)?);
     asset::write(&assets, &out)
 }
 

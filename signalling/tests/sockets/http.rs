@@ -3,6 +3,8 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
+use flate2::read::GzDecoder;
+
 use crate::running::{PATIENCE, Running, relay};
 
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' \
@@ -11,14 +13,14 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
 
 const HTML: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../html");
 
-struct Answer {
-    status: u16,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
     head: String,
-    body: Vec<u8>,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Answer {
-    fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.head.lines().find_map(|line| {
             let (key, value) = line.split_once(": ")?;
             key.eq_ignore_ascii_case(name).then_some(value)
@@ -26,13 +28,13 @@ impl Answer {
     }
 
     #[track_caller]
-    fn expect_header(&self, name: &str, value: &str) {
+    pub(crate) fn expect_header(&self, name: &str, value: &str) {
         assert_eq!(self.header(name), Some(value), "{name} in {}", self.head);
     }
 }
 
 /// One request on a connection of its own. `more` are header lines.
-fn request(relay: &Running, method: &str, path: &str, more: &str) -> Answer {
+pub(crate) fn request(relay: &Running, method: &str, path: &str, more: &str) -> Answer {
     let head =
         format!("{method} {path} HTTP/1.1\r\nHost: relay\r\nConnection: close\r\n{more}\r\n");
     let mut stream = TcpStream::connect(relay.address).expect("the relay listens");
@@ -43,7 +45,7 @@ fn request(relay: &Running, method: &str, path: &str, more: &str) -> Answer {
     parse(&bytes)
 }
 
-fn parse(bytes: &[u8]) -> Answer {
+pub(crate) fn parse(bytes: &[u8]) -> Answer {
     let end = bytes
         .windows(4)
         .position(|four| four == b"\r\n\r\n")
@@ -86,6 +88,32 @@ fn the_page_comes_with_a_strict_policy() {
 }
 
 #[test]
+fn every_answer_is_kept_from_other_pages_and_only_files_are_kept_at_all() {
+    let relay = relay("");
+    for (method, path, status) in [
+        ("GET", "/", 200),
+        ("GET", "/api", 200),
+        ("GET", "/health", 200),
+        ("GET", "/nothing", 404),
+        ("POST", "/", 405),
+    ] {
+        let answer = request(&relay, method, path, "Content-Length: 0\r\n");
+        assert_eq!(answer.status, status, "{method} {path}");
+        answer.expect_header("cross-origin-resource-policy", "same-origin");
+        answer.expect_header("cross-origin-opener-policy", "same-origin");
+        answer.expect_header("x-frame-options", "DENY");
+        answer.expect_header("content-security-policy", POLICY);
+        let is_file = status == 200 && path != "/health";
+        answer.expect_header(
+            "cache-control",
+            if is_file { "no-cache" } else { "no-store" },
+        );
+        // Without TLS there is nothing to insist on.
+        assert_eq!(answer.header("strict-transport-security"), None);
+    }
+}
+
+#[test]
 fn every_file_of_the_page_is_served_as_what_it_is() {
     let relay = relay("");
     let mut served = 0;
@@ -122,14 +150,72 @@ fn a_file_that_has_not_changed_is_not_sent_again() {
 }
 
 #[test]
+fn of_many_tags_one_is_enough_weak_or_not() {
+    let relay = relay("");
+    let first = request(&relay, "GET", "/style.css", "");
+    let tag = first.header("etag").expect("a tag");
+    for known in [
+        format!("If-None-Match: \"a\", W/{tag}, \"b\"\r\n"),
+        format!("If-None-Match: \"a\"\r\nIf-None-Match: {tag}\r\n"),
+        "If-None-Match: *\r\n".to_owned(),
+    ] {
+        for method in ["GET", "HEAD"] {
+            let again = request(&relay, method, "/style.css", &known);
+            assert_eq!((again.status, again.body.len()), (304, 0), "{known}");
+            again.expect_header("etag", tag);
+            again.expect_header("vary", "accept-encoding");
+            again.expect_header("cache-control", "no-cache");
+        }
+    }
+}
+
+#[test]
+fn files_are_compressed_for_those_who_take_it() {
+    let relay = relay("");
+    for path in ["/", "/main.js", "/style.css", "/favicon.svg", "/api"] {
+        let plain = request(&relay, "GET", path, "Accept-Encoding: br, gzip;q=0\r\n");
+        assert_eq!(plain.header("content-encoding"), None, "{path}");
+        let gzip = request(&relay, "GET", path, "Accept-Encoding: gzip, deflate\r\n");
+        assert_eq!(gzip.status, 200, "{path}");
+        gzip.expect_header("content-encoding", "gzip");
+        let mut text = Vec::new();
+        GzDecoder::new(&gzip.body[..])
+            .read_to_end(&mut text)
+            .expect("gzip");
+        assert_eq!(text, plain.body, "{path}");
+        assert!(gzip.body.len() < plain.body.len(), "{path}");
+        for answer in [&plain, &gzip] {
+            answer.expect_header("vary", "accept-encoding");
+            answer.expect_header("content-length", &answer.body.len().to_string());
+        }
+        // Each has a tag of its own, which says nothing of the other.
+        let tags = [&plain, &gzip].map(|answer| answer.header("etag").expect("a tag"));
+        assert_ne!(tags[0], tags[1], "{path}");
+        for (tag, encoding, status) in [
+            (tags[0], "identity", 304),
+            (tags[1], "gzip", 304),
+            (tags[0], "gzip", 200),
+            (tags[1], "identity", 200),
+        ] {
+            let more = format!("Accept-Encoding: {encoding}\r\nIf-None-Match: {tag}\r\n");
+            assert_eq!(request(&relay, "GET", path, &more).status, status, "{more}");
+        }
+    }
+}
+
+#[test]
 fn head_is_get_without_the_body() {
     let relay = relay("");
-    for path in ["/", "/health"] {
-        let get = request(&relay, "GET", path, "");
-        let head = request(&relay, "HEAD", path, "");
-        assert_eq!((head.status, head.body.len()), (200, 0), "{path}");
-        head.expect_header("content-length", &get.body.len().to_string());
-        assert_eq!(head.header("content-type"), get.header("content-type"));
+    for path in ["/", "/health", "/api", "/nothing"] {
+        for more in ["", "Accept-Encoding: gzip\r\n"] {
+            let get = request(&relay, "GET", path, more);
+            let head = request(&relay, "HEAD", path, more);
+            assert_eq!((head.status, head.body.len()), (get.status, 0), "{path}");
+            head.expect_header("content-length", &get.body.len().to_string());
+            for header in ["content-type", "content-encoding", "etag", "vary"] {
+                assert_eq!(head.header(header), get.header(header), "{path}");
+            }
+        }
     }
 }
 
@@ -183,6 +269,52 @@ fn a_handshake_that_is_none_is_refused_with_a_reason() {
 }
 
 #[test]
+fn a_handshake_with_a_body_is_refused() {
+    let relay = relay("");
+    let handshake = "GET / HTTP/1.1\r\nHost: relay\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+        Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    for (body, status) in [
+        ("\r\n", 101),
+        ("Content-Length: 0\r\n\r\n", 101),
+        ("Content-Length: 5\r\n\r\nhello", 400),
+        ("Content-Length: 100000\r\n\r\nhello", 400),
+        (
+            "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+            400,
+        ),
+    ] {
+        let mut stream = TcpStream::connect(relay.address).expect("the relay listens");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        stream
+            .write_all(format!("{handshake}{body}").as_bytes())
+            .expect("the relay hears");
+        let answer = if status == 101 {
+            read_head(&mut stream)
+        } else {
+            let mut bytes = Vec::new();
+            stream.read_to_end(&mut bytes).expect("an end in time");
+            parse(&bytes)
+        };
+        assert_eq!(answer.status, status, "{body}");
+        if status == 400 {
+            let sentence = b"This is no WebSocket handshake: it has a body.\n";
+            assert_eq!(answer.body, sentence, "{body}");
+        }
+    }
+}
+
+/// An answer whose body may come later.
+fn read_head(stream: &mut TcpStream) -> Answer {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        stream.read_exact(&mut byte).expect("a head in time");
+        head.push(byte[0]);
+    }
+    parse(&head)
+}
+
+#[test]
 fn a_head_without_end_is_refused() {
     let relay = relay("");
     let answer = request(
@@ -227,4 +359,17 @@ fn one_connection_serves_many_requests() {
         }
         assert_eq!(parse(&answer).status, 200);
     }
+}
+
+#[test]
+fn one_connection_serves_many_requests_but_not_without_end() {
+    let relay = relay("");
+    let mut stream = TcpStream::connect(relay.address).expect("the relay listens");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    let many = "HEAD /health HTTP/1.1\r\nHost: relay\r\n\r\n".repeat(300);
+    stream.write_all(many.as_bytes()).expect("the relay hears");
+    let mut answers = String::new();
+    stream.read_to_string(&mut answers).expect("an end in time");
+    assert_eq!(answers.matches("HTTP/1.1 200 OK\r\n").count(), 100);
+    assert_eq!(answers.matches("connection: close\r\n").count(), 1);
 }
