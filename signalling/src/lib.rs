@@ -4,6 +4,7 @@
 //! `server` accepts, `http` answers requests and turns some into WebSockets, `connection` drives
 //! one WebSocket, `hub` owns the machine and carries its effects to the outboxes.
 
+pub mod admission;
 mod answer;
 pub mod cli;
 pub mod config;
