@@ -9,6 +9,7 @@ mod answer;
 pub mod cli;
 pub mod config;
 mod connection;
+pub mod door;
 pub mod frame;
 mod http;
 mod hub;
@@ -17,6 +18,7 @@ mod page;
 pub mod relay;
 pub mod server;
 pub mod tls;
+pub mod token;
 pub mod watched;
 mod wire;
 

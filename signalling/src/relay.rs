@@ -17,6 +17,15 @@ use crate::frame::{CloseReason, Frame};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnectionId(pub u64);
 
+/// What a token allows. By default everything a peer may do.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pass {
+    /// The only id under which one may register.
+    pub peer: Option<PeerId>,
+    /// The only room one may join; who has one may start no session.
+    pub room: Option<RoomId>,
+}
+
 /// What happened.
 #[derive(Clone, Debug)]
 pub enum Event {
