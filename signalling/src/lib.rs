@@ -13,6 +13,7 @@ pub mod door;
 pub mod frame;
 mod http;
 mod hub;
+pub mod ice_servers;
 mod outbox;
 mod page;
 pub mod relay;
