@@ -20,6 +20,7 @@ pub mod relay;
 pub mod server;
 pub mod tls;
 pub mod token;
+pub mod token_file;
 pub mod watched;
 mod wire;
 
