@@ -21,7 +21,7 @@ const LENT = { status: 200, body: { iceServers: [{ urls: ['stun:127.0.0.1:9'] }]
 
 for (const [code, pattern] of [
   [401, /asks for a token: open the address you were given, with #token=\.\.\. at its end/],
-  [403, /lets no page in from where this one comes from/],
+  [403, /lets in no page from this address/],
   [429, /too many connections from your network/],
   [503, /too much to do/],
 ]) {
@@ -39,6 +39,12 @@ test('a relay that answers but opens no WebSocket is told apart from one that is
   await relay.stop();
   await page.until('the relay is gone', ({ denial, state }) => denial === null && state === 'relay-lost');
   assert.match(await status(page), /cannot be reached/);
+});
+
+test('a relay that lets in only other pages says so to the page itself', async (t) => {
+  const { page } = await open(t, { socket: 403, api: LENT, allows: (origin) => origin === undefined });
+  await page.until('the page knows why', ({ denial, state }) => denial === 'origin' && state === 'denied');
+  assert.match(await status(page), /lets in no page from this address/);
 });
 
 test('a relay that denies for a while lets the page in later', async (t) => {
@@ -107,11 +113,19 @@ test('a relay of others, which lends nothing, is a relay all the same', async (t
 });
 
 test('a call uses what the relay lends, and relay-only when its address says so', async (t) => {
-  const { page } = await open(t, { api: { ...LENT, delayMs: 300 } }, 'call=cam&ice=relay');
-  const configuration = await until('the connection is configured', () => page.page.evaluate(() => {
-    const found = globalThis.aldis.pc?.getConfiguration();
-    return found?.iceServers.length > 0 && found;
-  }));
+  const stage = new Stage(t);
+  const relay = await stage.keep(StandIn.start({ api: { ...LENT, delayMs: 300 } }));
+  const browser = await stage.browser();
+  await browser.context.addInitScript(() => {
+    const describe = RTCPeerConnection.prototype.setLocalDescription;
+    RTCPeerConnection.prototype.setLocalDescription = function (...args) {
+      // From here on it gathers candidates, by what it has now.
+      globalThis.gathering = this.getConfiguration();
+      return describe.apply(this, args);
+    };
+  });
+  const page = await browser.open(relay, 'call=cam&ice=relay');
+  const configuration = await until('candidates are gathered', () => page.page.evaluate(() => globalThis.gathering));
   assert.deepEqual(configuration.iceServers[0].urls, ['stun:127.0.0.1:9']);
   assert.equal(configuration.iceTransportPolicy, 'relay');
 });

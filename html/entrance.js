@@ -5,17 +5,23 @@ import { iceServersUrl, takeToken, withToken } from './address.js';
 import { readAnswer } from './ice-servers.js';
 
 /** @import { Answer } from './ice-servers.js' */
+/** @import { Denial } from './link.js' */
 
 export class Entrance {
   /** @type {string | null} */
   #token = null;
   #relay;
+  #onAnswer;
   /** The question that is under way. @type {Promise<Answer> | null} */
   #asking = null;
 
-  /** @param {string} relay the address of its WebSocket */
-  constructor(relay) {
+  /**
+   * @param {string} relay the address of its WebSocket
+   * @param {(answer: Answer) => void} onAnswer told what came of each question for ICE servers
+   */
+  constructor(relay, onAnswer) {
     this.#relay = relay;
+    this.#onAnswer = onAnswer;
     this.#token = recall(relay);
   }
 
@@ -37,7 +43,7 @@ export class Entrance {
     return true;
   }
 
-  /** The way into a WebSocket. */
+  /** The address of the WebSocket, and whether the token is part of it. */
   get way() {
     return { url: withToken(this.#relay, this.#token), isSecret: this.#token !== null };
   }
@@ -45,11 +51,25 @@ export class Entrance {
   /** Asks the relay for ICE servers; whoever asks meanwhile gets the same answer. @returns {Promise<Answer>} */
   ask() {
     if (this.#asking !== null) return this.#asking;
-    const asking = request(this.#relay, this.#token).finally(() => {
-      if (this.#asking === asking) this.#asking = null;
+    const asking = requestServers(this.#relay, this.#token).then((answer) => {
+      if (this.#asking === asking) {
+        this.#asking = null;
+        this.#onAnswer(answer);
+      }
+      return answer;
     });
     this.#asking = asking;
     return asking;
+  }
+
+  /** Why no WebSocket is opened, which a browser tells no page; null when it cannot be known. @returns {Promise<Denial | null>} */
+  async why() {
+    const answer = await this.ask();
+    switch (answer.type) {
+      case 'denied': return answer.denial;
+      case 'lent': return await allowsPage(this.#relay) ? 'no-websocket' : 'origin';
+      default: return null;
+    }
   }
 }
 
@@ -57,19 +77,41 @@ export class Entrance {
 const ASK_MS = 5000;
 
 /** @param {string} relay @param {string | null} token @returns {Promise<Answer>} */
-async function request(relay, token) {
+async function requestServers(relay, token) {
   try {
-    const answer = await fetch(iceServersUrl(relay), {
-      headers: token === null ? {} : { authorization: `Bearer ${token}` },
-      cache: 'no-store',
-      credentials: 'omit',
-      redirect: 'error',
-      signal: AbortSignal.timeout(ASK_MS),
-    });
+    const answer = await request(relay, 'GET', token === null ? {} : { authorization: `Bearer ${token}` });
     return readAnswer(answer.status, await answer.text(), token !== null);
   } catch {
     return { type: 'unreachable' };
   }
+}
+
+/**
+ * Whether the relay lets in pages from where this one comes from, as far as it says so. A browser
+ * names the page's origin with this question, as it does when it opens a WebSocket, and not when it
+ * gets something from where the page is from.
+ *
+ * @param {string} relay
+ */
+async function allowsPage(relay) {
+  try {
+    const answer = await request(relay, 'OPTIONS', {});
+    return !answer.ok || answer.headers.has('access-control-allow-origin');
+  } catch {
+    return true;
+  }
+}
+
+/** @param {string} relay @param {string} method @param {Record<string, string>} headers */
+function request(relay, method, headers) {
+  return fetch(iceServersUrl(relay), {
+    method,
+    headers,
+    cache: 'no-store',
+    credentials: 'omit',
+    redirect: 'error',
+    signal: AbortSignal.timeout(ASK_MS),
+  });
 }
 
 /** A token is kept for the relay it was given for: another address may name another relay. @param {string} relay */

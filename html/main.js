@@ -11,7 +11,6 @@ import { Signaller } from './signaller.js';
 import { View } from './view.js';
 import { stateOf } from './words.js';
 
-/** @import { Answer } from './ice-servers.js' */
 /** @import { Effect, Event } from './session.js' */
 
 const session = new Session(Math.random);
@@ -57,9 +56,9 @@ function start() {
     view.showNotice('This address names no relay. It should end in ?relay=wss://some.host/ or the page be opened from a relay.');
     return;
   }
-  entrance = new Entrance(url);
+  entrance = new Entrance(url, (answer) => loan.onAnswer(answer, Date.now()));
   entrance.readAddress();
-  signaller = new Signaller(() => entrance.way, ask, dispatch);
+  signaller = new Signaller(entrance, dispatch);
   const wishes = parseHash(location.hash);
   isRelayOnly = wishes.relayOnly;
   dispatch({ type: 'start', id: wishes.id ?? randomId(Math.random()) });
@@ -144,23 +143,16 @@ function openPeer(number) {
   peer = opened;
 }
 
-/** @returns {Promise<Answer>} */
-async function ask() {
-  const answer = await entrance.ask();
-  loan.onAnswer(answer, Date.now());
-  return answer;
-}
-
 /** Has servers at hand for a call that begins. */
 function keepServersFresh() {
   const { link } = session.snapshot;
-  if ((link === 'registered' || link === 'session') && loan.isDue(Date.now())) void ask();
+  if ((link === 'registered' || link === 'session') && loan.isDue(Date.now())) void entrance.ask();
 }
 
 /** By which servers a call goes. What is not known soon is done without. @returns {Promise<RTCConfiguration>} */
 async function findPaths() {
   if (loan.isDue(Date.now()) && !loan.isValid(Date.now())) {
-    await Promise.race([ask(), new Promise((resolve) => setTimeout(resolve, SERVERS_MS))]);
+    await Promise.race([entrance.ask(), new Promise((resolve) => setTimeout(resolve, SERVERS_MS))]);
   }
   return { iceServers: loan.servers(Date.now()), iceTransportPolicy: isRelayOnly ? 'relay' : 'all' };
 }

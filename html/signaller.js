@@ -1,10 +1,8 @@
 // The WebSocket to the relay. One at a time; what a replaced one still reports is not heard.
 
-/** @import { Answer } from './ice-servers.js' */
+/** @import { Entrance } from './entrance.js' */
 /** @import { Denial } from './link.js' */
 /** @import { Event } from './session.js' */
-
-/** What the opening takes. @typedef {{ url: string, isSecret: boolean }} Way `isSecret`: a token is part of the address */
 
 /** @typedef {{ socket: WebSocket | null, isLeaving: boolean }} Attempt */
 
@@ -13,18 +11,15 @@ export class Signaller {
   #attempt = null;
   /** Whether the last connection was opened and not lost. */
   #isProven = false;
-  #way;
-  #ask;
+  #entrance;
   #emit;
 
   /**
-   * @param {() => Way} way of the next connection
-   * @param {() => Promise<Answer>} ask whether the relay lets us in, by HTTP
+   * @param {Entrance} entrance
    * @param {(event: Event) => void} emit
    */
-  constructor(way, ask, emit) {
-    this.#way = way;
-    this.#ask = ask;
+  constructor(entrance, emit) {
+    this.#entrance = entrance;
     this.#emit = emit;
   }
 
@@ -33,7 +28,7 @@ export class Signaller {
     /** @type {Attempt} */
     const attempt = { socket: null, isLeaving: false };
     this.#attempt = attempt;
-    const { url, isSecret } = this.#way();
+    const { url, isSecret } = this.#entrance.way;
     if (isSecret && !this.#isProven) void this.#knock(attempt, url);
     else this.#open(attempt, url);
   }
@@ -59,10 +54,11 @@ export class Signaller {
    * Asks before it opens: a browser writes the address of a WebSocket that fails, and the token with
    * it, into its log.
    *
-   * @param {Attempt} attempt @param {string} url
+   * @param {Attempt} attempt
+   * @param {string} url
    */
   async #knock(attempt, url) {
-    const answer = await this.#ask();
+    const answer = await this.#entrance.ask();
     if (attempt !== this.#attempt) return;
     if (answer.type === 'lent' || answer.type === 'none') this.#open(attempt, url);
     else this.#end(attempt, 1006, '', answer.type === 'denied' ? answer.denial : null);
@@ -92,21 +88,18 @@ export class Signaller {
     socket.onclose = async ({ code, reason }) => {
       if (attempt !== this.#attempt) return;
       if (code !== 1000) this.#isProven = false;
-      this.#end(attempt, code, reason, wasOpen || attempt.isLeaving ? null : await this.#why());
+      this.#end(attempt, code, reason, wasOpen || attempt.isLeaving ? null : await this.#entrance.why());
     };
   }
 
-  /** Why no WebSocket was opened, which a browser tells no page. @returns {Promise<Denial | null>} */
-  async #why() {
-    const answer = await this.#ask();
-    switch (answer.type) {
-      case 'denied': return answer.denial;
-      case 'lent': return 'no-websocket';
-      default: return null;
-    }
-  }
-
-  /** Tells the end of a connection, once. @param {Attempt} attempt @param {number} code @param {string} reason @param {Denial | null} denial */
+  /**
+   * Tells the end of a connection, once.
+   *
+   * @param {Attempt} attempt
+   * @param {number} code
+   * @param {string} reason
+   * @param {Denial | null} denial why it was not opened, as far as that is known
+   */
   #end(attempt, code, reason, denial) {
     if (attempt !== this.#attempt) return;
     this.#attempt = null;

@@ -90,7 +90,7 @@ function describeDenial(denial, id) {
     case 'token-missing': return 'This relay asks for a token: open the address you were given, with #token=... at its end.';
     case 'token-refused': return 'This relay does not take the token of this page, which may have run out. Open the address you were given, with #token=... at its end, or ask for a new one.';
     case 'id': return `Your token does not allow the id ${id}. Use the id it was made for.`;
-    case 'origin': return 'This relay lets no page in from where this one comes from. Open the page of the relay itself, or ask whoever runs the relay to allow this one.';
+    case 'origin': return 'This relay lets in no page from this address. Open the page from an address that it allows, or ask whoever runs the relay to allow this one.';
     case 'too-many': return 'The relay has too many connections from your network. Close some; trying again…';
     case 'full': return 'The relay has too much to do, or is about to stop. Trying again…';
     case 'no-websocket': return 'The relay answers, but opens no connection for this page: it may not allow pages from this address, or a proxy in between may let no WebSocket through. Ask whoever runs the relay. Trying again…';

@@ -15,6 +15,8 @@ const WEBSOCKET = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
 export class StandIn {
   /** What the questions for ICE servers are answered with; `body` is sent as JSON. */
   api = { status: 404, body: {}, delayMs: 0 };
+  /** Which pages are let in, by their origin. @type {(origin: string | undefined) => boolean} */
+  allows = () => true;
   /** The status of the answer to those who open a WebSocket; 101 opens it and says HELLO. */
   socket = 101;
   /** The tokens that were shown with questions; null for none. @type {(string | null)[]} */
@@ -37,6 +39,11 @@ export class StandIn {
     const { pathname } = new URL(request.url, this.page);
     if (pathname === '/api/ice-servers') {
       const { status, body, delayMs } = this.api;
+      if (request.method === 'OPTIONS') {
+        const { origin } = request.headers;
+        response.writeHead(204, this.allows(origin) ? { 'access-control-allow-origin': origin } : {}).end();
+        return;
+      }
       this.asked.push(request.headers.authorization ?? null);
       setTimeout(() => response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body)), delayMs ?? 0);
       return;

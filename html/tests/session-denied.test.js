@@ -147,7 +147,7 @@ test('every denial has words of its own, which stay while it is tried again', ()
   const words = [
     ['token-missing', /^This relay asks for a token: open the address you were given, with #token=\.\.\. at its end\.$/],
     ['token-refused', /does not take the token/],
-    ['origin', /lets no page in from where this one comes from/],
+    ['origin', /lets in no page from this address/],
     ['too-many', /too many connections from your network/],
     ['full', /too much to do/],
     ['no-websocket', /answers, but opens no connection/],
