@@ -46,7 +46,7 @@ export const MAX_ID_BYTES = 256;
  *   | { type: 'offer-request' }} Signal
  */
 
-/** @typedef {'not found' | 'busy' | 'room id' | 'not allowed' | 'other'} ErrorKind */
+/** @typedef {'not found' | 'busy' | 'room id' | 'room full' | 'not allowed' | 'other'} ErrorKind */
 
 /**
  * Whether a text may be a peer id: not empty, not too long, no white space of Unicode's kinds.
@@ -110,6 +110,7 @@ export function errorKind(text) {
   if (text.startsWith('peer ') && text.endsWith(' not found')) return 'not found';
   if (text.startsWith('peer ') && text.endsWith(' busy')) return 'busy';
   if (text.startsWith('invalid room id ')) return 'room id';
+  if (text.startsWith('room ') && text.endsWith(' is full')) return 'room full';
   if (text === 'not allowed by this token') return 'not allowed';
   return 'other';
 }

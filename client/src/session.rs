@@ -464,7 +464,11 @@ impl Session {
                 FailureKind::PeerBusy,
                 format!("{peer} is in another call; try again later."),
             ),
-            ErrorKind::InvalidRoomId | ErrorKind::Other => Failure::new(
+            ErrorKind::NotAllowed => Failure::new(
+                FailureKind::Other,
+                format!("The token does not allow a call to {peer}; it is for a room alone."),
+            ),
+            ErrorKind::InvalidRoomId | ErrorKind::RoomFull | ErrorKind::Other => Failure::new(
                 FailureKind::Other,
                 format!("The relay refused the call: {}", text.escape_debug()),
             ),

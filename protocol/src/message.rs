@@ -90,6 +90,10 @@ pub enum ErrorKind {
     PeerBusy,
     /// The room's name is not allowed.
     InvalidRoomId,
+    /// The room has as many members as the relay takes.
+    RoomFull,
+    /// The token does not allow it.
+    NotAllowed,
     /// Anything else.
     Other,
 }
@@ -111,6 +115,10 @@ pub enum Refusal<'a> {
     NotInRoom,
     /// A line that has no meaning inside a room.
     AlreadyInRoom,
+    /// The room has as many members as the relay takes.
+    RoomFull(&'a str),
+    /// The sender entered with a token that does not allow this.
+    NotAllowed,
 }
 
 impl<'a> ClientMessage<'a> {
@@ -181,6 +189,10 @@ impl ErrorKind {
             Self::PeerBusy
         } else if text.starts_with("invalid room id ") {
             Self::InvalidRoomId
+        } else if text.starts_with("room ") && text.ends_with(" is full") {
+            Self::RoomFull
+        } else if text == "not allowed by this token" {
+            Self::NotAllowed
         } else {
             Self::Other
         }
@@ -255,6 +267,8 @@ impl fmt::Display for Refusal<'_> {
             }
             Self::NotInRoom => f.write_str("invalid msg, not in a room"),
             Self::AlreadyInRoom => f.write_str("invalid msg, already in room"),
+            Self::RoomFull(id) => write!(f, "room {} is full", Repr(id)),
+            Self::NotAllowed => f.write_str("not allowed by this token"),
         }
     }
 }

@@ -136,6 +136,8 @@ fn error_texts() {
             ErrorKind::PeerNotFound => "not found",
             ErrorKind::PeerBusy => "busy",
             ErrorKind::InvalidRoomId => "room id",
+            ErrorKind::RoomFull => "room full",
+            ErrorKind::NotAllowed => "not allowed",
             ErrorKind::Other => "other",
         })
     });

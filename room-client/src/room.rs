@@ -174,11 +174,22 @@ impl Room {
                     self.signal(&from, signal, now, effects);
                 }
             }
-            Some(ServerMessage::Error(text)) if ErrorKind::of(text) == ErrorKind::InvalidRoomId => {
-                let sentence = format!("The relay does not allow a room {:?}.", self.id);
+            Some(ServerMessage::Error(text)) => {
+                let room = &self.id;
+                let sentence = match ErrorKind::of(text) {
+                    ErrorKind::InvalidRoomId => {
+                        format!("The relay does not allow a room {room:?}.")
+                    }
+                    ErrorKind::RoomFull => format!("The room {room:?} is full; try again later."),
+                    ErrorKind::NotAllowed => {
+                        format!("The token does not allow to join the room {room:?}.")
+                    }
+                    // Messages to somebody who has just left.
+                    ErrorKind::PeerNotFound | ErrorKind::PeerBusy | ErrorKind::Other => return,
+                };
                 effects.push(Effect::Fail(Failure::new(FailureKind::Other, sentence)));
             }
-            // Messages to somebody who has just left, and what later versions may say.
+            // What later versions may say.
             _ => {}
         }
     }

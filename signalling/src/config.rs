@@ -10,22 +10,30 @@ use protocol::limits;
 /// The port of the relay unless another is asked for.
 pub const DEFAULT_PORT: u16 = 8443;
 
-/// What may wait to be read by one peer, in bytes; who lets more pile up is dropped.
+/// What may wait to be read by one peer, in bytes, unless configured otherwise.
 ///
 /// A little more than 1 MiB: the longest answer, an error that quotes a message of nothing but control
 /// characters, has four times that message's length.
 pub const OUTBOX_BYTES: usize = 4 * limits::MAX_MESSAGE_BYTES + 4096;
 
-/// The backlog of one side of a session, in bytes, above which the other side is not read.
+/// The part of an outbox that has to be filled for the other side of a session not to be read.
 ///
-/// With one message of [`limits::MAX_MESSAGE_BYTES`] on top it stays below [`OUTBOX_BYTES`].
-pub const SESSION_BACKLOG_BYTES: usize = 256 * 1024;
+/// With [`OUTBOX_BYTES`] it is a good 256 KiB; what one turn may add stays below the rest.
+pub const CONGESTED_ABOVE: usize = 4;
 
-/// What a waiting message counts beside its payload, in bytes, so that empty ones are bounded too.
-pub const MESSAGE_OVERHEAD_BYTES: usize = 64;
+/// What is read at once, in bytes. There is one buffer for all connections.
+pub const READ_BYTES: usize = 64 * 1024;
 
-/// The read and the write buffer of one WebSocket, in bytes.
-pub const SOCKET_BUFFER_BYTES: usize = 2 * 1024;
+/// What the kernel may hold back for one connection on its way out, in bytes; it counts double.
+///
+/// Left to itself the kernel takes megabytes before anybody notices that a peer does not read.
+pub const SEND_BUFFER_BYTES: usize = 128 * 1024;
+
+/// How many connections may wait to be accepted.
+pub const BACKLOG: i32 = 1024;
+
+/// For reading what nobody wants to know, in bytes.
+pub const SCRAP_BYTES: usize = 2 * 1024;
 
 /// The largest head of an HTTP request, in bytes; hyper takes no less than 8 KiB.
 pub const REQUEST_HEAD_BYTES: usize = 16 * 1024;

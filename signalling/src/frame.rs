@@ -1,14 +1,12 @@
 //! What goes over one WebSocket connection: messages, and the reason for its end.
 
-pub use async_tungstenite::tungstenite::{Bytes, Utf8Bytes};
-
-/// One message as it came from the network. Cloning shares the bytes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Frame {
+/// A message of a peer, still where it was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Message<'a> {
     /// A text message.
-    Text(Utf8Bytes),
+    Text(&'a str),
     /// A binary message.
-    Binary(Bytes),
+    Binary(&'a [u8]),
 }
 
 /// Why the relay closes a connection.
@@ -34,24 +32,32 @@ pub enum CloseReason {
     BrokenFrame,
     /// A message above the limit.
     MessageTooBig,
-}
-
-impl Frame {
-    /// The size of the payload in bytes.
-    pub fn len(&self) -> usize {
-        match self {
-            Self::Text(text) => text.len(),
-            Self::Binary(bytes) => bytes.len(),
-        }
-    }
-
-    /// Whether there is no payload.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
+    /// More messages in a short time than anybody needs.
+    TooManyMessages,
+    /// As many peers are registered as the relay takes.
+    RelayFull,
+    /// `HELLO` with another id than the peer's token names.
+    NotAllowed,
 }
 
 impl CloseReason {
+    /// All of them, in the order of their declaration.
+    pub const ALL: [Self; 13] = [
+        Self::PartnerLeft,
+        Self::Stopping,
+        Self::InvalidPeerId,
+        Self::InvalidProtocol,
+        Self::HelloTimeout,
+        Self::SlowConsumer,
+        Self::KeepaliveTimeout,
+        Self::InvalidUtf8,
+        Self::BrokenFrame,
+        Self::MessageTooBig,
+        Self::TooManyMessages,
+        Self::RelayFull,
+        Self::NotAllowed,
+    ];
+
     /// The close code ([RFC 6455, section 7.4.1](https://www.rfc-editor.org/rfc/rfc6455#section-7.4.1)).
     pub fn code(self) -> u16 {
         match self {
@@ -62,9 +68,10 @@ impl CloseReason {
             | Self::HelloTimeout
             | Self::BrokenFrame => 1002,
             Self::InvalidUtf8 => 1007,
-            Self::SlowConsumer => 1008,
+            Self::SlowConsumer | Self::TooManyMessages | Self::NotAllowed => 1008,
             Self::MessageTooBig => 1009,
             Self::KeepaliveTimeout => 1011,
+            Self::RelayFull => 1013,
         }
     }
 
@@ -81,6 +88,9 @@ impl CloseReason {
             Self::InvalidUtf8 => "invalid UTF-8",
             Self::BrokenFrame => "broken frame",
             Self::MessageTooBig => "message too big",
+            Self::TooManyMessages => "too many messages",
+            Self::RelayFull => "relay full",
+            Self::NotAllowed => "not allowed by token",
         }
     }
 }

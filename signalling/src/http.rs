@@ -5,7 +5,6 @@ use std::convert::Infallible;
 use std::future::{poll_fn, ready};
 
 use async_std::future::timeout;
-use async_std::net::TcpStream;
 use async_tungstenite::tungstenite::handshake::server::create_response_with_body;
 use http_body_util::Full;
 use hyper::body::{Body, Bytes, Incoming};
@@ -22,27 +21,30 @@ use crate::config::{
     REQUEST_HEADERS,
 };
 use crate::page;
-use crate::wire::linger;
+use crate::relay::Pass;
+use crate::wire::Wire;
 
 /// The parameter by which a peer asks to be told who calls it.
 const NOTICES: &str = "notices=caller";
 
 /// A connection that has become a WebSocket.
 pub(crate) struct Opened {
-    pub(crate) stream: TcpStream,
+    pub(crate) wire: Wire,
     /// What came right behind the request.
     pub(crate) already_read: Bytes,
     /// Whether the peer wants to be told who calls it.
     pub(crate) wants_notices: bool,
+    /// What it may do.
+    pub(crate) pass: Pass,
 }
 
 /// Answers the requests of one connection, until it ends or becomes a WebSocket.
-pub(crate) async fn serve(stream: TcpStream, config: &Config) -> Option<Opened> {
+pub(crate) async fn serve(wire: Wire, config: &Config) -> Option<Opened> {
     // In a box, so that a WebSocket does not hold the room that its handshake took.
-    Box::pin(converse(stream, config)).await
+    Box::pin(converse(wire, config)).await
 }
 
-async fn converse(stream: TcpStream, config: &Config) -> Option<Opened> {
+async fn converse(wire: Wire, config: &Config) -> Option<Opened> {
     let visit = Visit {
         config,
         requests: Cell::new(0),
@@ -54,7 +56,7 @@ async fn converse(stream: TcpStream, config: &Config) -> Option<Opened> {
         .header_read_timeout(config.deadlines.handshake)
         .max_buf_size(REQUEST_HEAD_BYTES)
         .max_headers(REQUEST_HEADERS)
-        .serve_connection(FuturesIo::new(stream), service);
+        .serve_connection(FuturesIo::new(wire), service);
     let end = poll_fn(|cx| connection.poll_without_shutdown(cx));
     match timeout(HTTP_LIFETIME, end).await {
         Ok(Ok(())) => {}
@@ -65,17 +67,18 @@ async fn converse(stream: TcpStream, config: &Config) -> Option<Opened> {
         }
     }
     let parts = connection.into_parts();
-    let stream = parts.io.into_inner();
+    let wire = parts.io.into_inner();
     match visit.upgrade.take() {
         Some(Upgrade { wants_notices }) => Some(Opened {
-            stream,
+            wire,
             // A copy, which is mostly empty, since the original keeps hyper's whole buffer.
             already_read: Bytes::copy_from_slice(&parts.read_buf),
             wants_notices,
+            pass: Pass::default(),
         }),
         None => {
             // What was wrong with a request has been answered, and may not all have been read.
-            let _ = timeout(CLOSE_DEADLINE, linger(stream)).await;
+            let _ = timeout(CLOSE_DEADLINE, wire.linger()).await;
             None
         }
     }

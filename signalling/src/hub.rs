@@ -1,15 +1,28 @@
-//! Owns the relay and carries its effects to the outboxes.
+//! Owns the relay and all connections: reads, asks the relay what is to be done, and does it.
 //!
 //! Everything runs on one thread, and the state is borrowed only inside the methods here, none of
-//! which waits: there is no lock and no channel on the way from one peer to the other.
+//! which waits: there is no lock, no channel and no other task on the way from one peer to another.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::time::{Duration, Instant};
+use std::future::poll_fn;
+use std::mem;
+use std::num::NonZeroU32;
+use std::ops::Range;
+use std::task::{Context, Poll, Waker};
+use std::time::Instant;
 
-use crate::frame::{CloseReason, Frame};
-use crate::outbox::Outbox;
-use crate::relay::{ConnectionId, Effect, Event, Relay};
+use tracing::{debug, info_span};
+
+use crate::codec::{self, Incoming, Opcode};
+use crate::config::{CONGESTED_ABOVE, Config, Deadlines, Limits, READ_BYTES};
+use crate::connection::{Clockwork, Connection, Due};
+use crate::frame::{CloseReason, Message};
+use crate::http::Opened;
+use crate::relay::{Census, ConnectionId, Effect, Event, PeerView, Relay, RoomView, Tally};
+
+/// After so many reads in a row the other connections get their turn.
+const READS_IN_A_TURN: usize = 4;
 
 /// The one owner of the relay's state.
 pub(crate) struct Hub {
@@ -18,106 +31,559 @@ pub(crate) struct Hub {
 
 struct State {
     relay: Relay,
-    outboxes: HashMap<ConnectionId, Outbox>,
+    connections: HashMap<ConnectionId, Box<Connection>>,
     connections_so_far: u64,
+    limits: Limits,
+    deadlines: Deadlines,
+    clock: Clockwork,
+    /// Where everybody's bytes are read to. Empty only while it is in use.
+    buffer: Box<[u8]>,
     /// Empty between two events; kept for its memory.
     effects: Vec<Effect>,
+    /// The connections that were given something to send in this turn.
+    dirty: Vec<ConnectionId>,
+    traffic: Traffic,
+    /// Who waits for the last connection to go.
+    emptied: Option<Waker>,
+}
+
+/// What went through since the relay began. Control frames are not counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Traffic {
+    pub(crate) received_messages: u64,
+    pub(crate) received_bytes: u64,
+    pub(crate) sent_messages: u64,
+    pub(crate) sent_bytes: u64,
+    /// How often we closed, by reason, in the order of [`CloseReason::ALL`].
+    pub(crate) closes: [u64; CloseReason::ALL.len()],
 }
 
 impl Hub {
-    pub(crate) fn new(hello_deadline: Duration) -> Self {
+    pub(crate) fn new(config: &Config) -> Self {
+        let now = now();
         Self {
             state: RefCell::new(State {
-                relay: Relay::new(hello_deadline),
-                outboxes: HashMap::new(),
+                relay: Relay::new(&config.limits, config.deadlines.hello),
+                connections: HashMap::new(),
                 connections_so_far: 0,
+                limits: config.limits.clone(),
+                deadlines: config.deadlines.clone(),
+                clock: Clockwork::new(now),
+                buffer: vec![0; READ_BYTES].into(),
                 effects: Vec::new(),
+                dirty: Vec::new(),
+                traffic: Traffic::default(),
+                emptied: None,
             }),
         }
     }
 
-    /// Takes in a new WebSocket: its name, and what it will have to send.
-    pub(crate) fn connect(&self, wants_notices: bool) -> (ConnectionId, Outbox) {
-        let mut state = self.state.borrow_mut();
-        state.connections_so_far += 1;
-        let connection = ConnectionId(state.connections_so_far);
-        let outbox = Outbox::default();
-        state.outboxes.insert(connection, outbox.clone());
-        state.handle(Event::Connected {
-            connection,
-            wants_notices,
-        });
-        (connection, outbox)
+    /// Takes in a new WebSocket.
+    pub(crate) fn open(&self, opened: Opened) -> ConnectionId {
+        let now = now();
+        self.state.borrow_mut().open(opened, now)
     }
 
-    pub(crate) fn receive(&self, connection: ConnectionId, frame: Frame) {
-        self.handle(Event::Received { connection, frame });
+    /// Drives a connection to its end.
+    pub(crate) async fn drive(&self, connection: ConnectionId) {
+        poll_fn(|cx| {
+            let now = now();
+            self.state.borrow_mut().turn(connection, now, cx)
+        })
+        .await;
     }
 
-    pub(crate) fn condemn(&self, connection: ConnectionId, reason: CloseReason) {
-        self.handle(Event::Condemned { connection, reason });
-    }
-
-    /// Forgets a connection. Its outbox may still hold a close to be sent.
-    pub(crate) fn disconnect(&self, connection: ConnectionId) {
-        let mut state = self.state.borrow_mut();
-        state.handle(Event::Disconnected { connection });
-        state.outboxes.remove(&connection);
-    }
-
+    /// Sees to everything that is to happen after some time.
     pub(crate) fn tick(&self) {
-        self.handle(Event::Tick);
+        let now = now();
+        self.state.borrow_mut().tick(now);
     }
 
+    /// Closes every connection, and every one that comes later.
     pub(crate) fn stop(&self) {
-        self.handle(Event::Stopped);
+        let now = now();
+        let mut state = self.state.borrow_mut();
+        state.handle(Event::Stopped, None, now);
+        state.flush(now);
     }
 
-    /// The partner in the session, if so much waits for it that nothing more should be read from
-    /// this connection.
-    pub(crate) fn congested_partner(
-        &self,
-        connection: ConnectionId,
-    ) -> Option<(ConnectionId, Outbox)> {
-        let state = self.state.borrow();
-        let partner = state.relay.partner(connection)?;
-        let outbox = state.outboxes.get(&partner)?;
-        outbox.is_congested().then(|| (partner, outbox.clone()))
+    /// Waits until there is no connection.
+    pub(crate) async fn emptied(&self) {
+        poll_fn(|cx| {
+            let mut state = self.state.borrow_mut();
+            if state.connections.is_empty() {
+                return Poll::Ready(());
+            }
+            state.emptied = Some(cx.waker().clone());
+            Poll::Pending
+        })
+        .await;
     }
 
-    fn handle(&self, event: Event) {
-        self.state.borrow_mut().handle(event);
+    pub(crate) fn census(&self) -> Census {
+        self.state.borrow().relay.census()
+    }
+
+    pub(crate) fn tally(&self) -> Tally {
+        self.state.borrow().relay.tally()
+    }
+
+    pub(crate) fn traffic(&self) -> Traffic {
+        self.state.borrow().traffic
+    }
+
+    pub(crate) fn peers(&self) -> Vec<PeerView> {
+        self.state.borrow().relay.peers()
+    }
+
+    pub(crate) fn rooms(&self) -> Vec<RoomView> {
+        self.state.borrow().relay.rooms()
     }
 }
 
 impl State {
+    fn open(&mut self, opened: Opened, now: Instant) -> ConnectionId {
+        self.clock.set(now);
+        self.connections_so_far += 1;
+        let id = ConnectionId(self.connections_so_far);
+        let rate = NonZeroU32::new(self.limits.messages_per_second).unwrap_or(NonZeroU32::MIN);
+        let connection =
+            Connection::new(opened.wire, rate, &self.clock, self.deadlines.ping_interval);
+        self.connections.insert(id, Box::new(connection));
+        let event = Event::Connected {
+            connection: id,
+            wants_notices: opened.wants_notices,
+            pass: opened.pass,
+        };
+        self.handle(event, None, now);
+        let mut already_read = opened.already_read.to_vec();
+        let taken = self.take_in(id, &mut already_read, now);
+        self.keep_rest(id, &already_read[taken..]);
+        self.flush(now);
+        id
+    }
+
+    /// One turn of a connection's task: writes what the network lets it, reads what has come.
+    fn turn(&mut self, id: ConnectionId, now: Instant, cx: &mut Context<'_>) -> Poll<()> {
+        self.clock.set(now);
+        for _ in 0..READS_IN_A_TURN {
+            let Some(connection) = self.connections.get_mut(&id) else {
+                return Poll::Ready(());
+            };
+            connection.is_driven_by(cx);
+            if connection.is_blocked() {
+                while connection.is_blocked() && connection.wire.poll_writable(cx).is_ready() {
+                    connection.flush(now);
+                }
+                self.relieve(id);
+            }
+            if self.is_lost(id) {
+                self.remove(id, now);
+                return Poll::Ready(());
+            }
+            if self.is_held_up(id, now) {
+                return Poll::Pending;
+            }
+            match self.read(id, now, cx) {
+                Poll::Ready(true) => self.flush(now),
+                Poll::Ready(false) => {
+                    self.remove(id, now);
+                    return Poll::Ready(());
+                }
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// Whether a connection is not to be read because too much waits for its partner.
+    fn is_held_up(&mut self, id: ConnectionId, now: Instant) -> bool {
+        let congested_above = self.congested_above();
+        let Some(partner) = self.relay.partner(id) else {
+            return false;
+        };
+        let Some(partner) = self.connections.get_mut(&partner) else {
+            return false;
+        };
+        let is_congested = partner.is_open() && partner.outbox.len() > congested_above;
+        if is_congested {
+            partner.hold_up(id, now);
+        }
+        is_congested
+    }
+
+    /// Reads once. Whether the peer is still there.
+    fn read(&mut self, id: ConnectionId, now: Instant, cx: &mut Context<'_>) -> Poll<bool> {
+        let Some(connection) = self.connections.get_mut(&id) else {
+            return Poll::Ready(false);
+        };
+        if connection.rest.is_empty() {
+            // The buffer of all, which nobody else needs before this turn is over.
+            let mut buffer = mem::take(&mut self.buffer);
+            let outcome = connection.wire.poll_read(cx, &mut buffer);
+            if let Poll::Ready(Ok(count @ 1..)) = outcome {
+                let taken = self.take_in(id, &mut buffer[..count], now);
+                self.keep_rest(id, &buffer[taken..count]);
+            }
+            self.buffer = buffer;
+            return outcome.map(|read| matches!(read, Ok(1..)));
+        }
+        let mut bytes = mem::take(&mut connection.rest);
+        let begun = bytes.len();
+        bytes.resize(begun + READ_BYTES, 0);
+        let outcome = connection.wire.poll_read(cx, &mut bytes[begun..]);
+        let count = match outcome {
+            Poll::Ready(Ok(count)) => count,
+            Poll::Ready(Err(_)) | Poll::Pending => 0,
+        };
+        bytes.truncate(begun + count);
+        let taken = match count {
+            0 => 0,
+            _ => self.take_in(id, &mut bytes, now),
+        };
+        bytes.drain(..taken);
+        if let Some(connection) = self.open_connection(id) {
+            connection.rest = bytes;
+        }
+        outcome.map(|read| matches!(read, Ok(1..)))
+    }
+
+    fn keep_rest(&mut self, id: ConnectionId, rest: &[u8]) {
+        if let Some(connection) = self.open_connection(id) {
+            connection.rest = rest.to_vec();
+        }
+    }
+
+    /// Takes all whole frames out of what was read and acts on them; returns how many bytes that was.
+    ///
+    /// In a session, messages that follow one another go out in one piece, from where they lie.
+    fn take_in(&mut self, id: ConnectionId, bytes: &mut [u8], now: Instant) -> usize {
+        let Some(connection) = self.open_connection(id) else {
+            return bytes.len();
+        };
+        connection.heard = true;
+        let mut decoder = mem::take(&mut connection.decoder);
+        let mut partner = self.relay.partner(id);
+        let mut run = Run::default();
+        let (mut at, mut frames) = (0, 0);
+        let broken = loop {
+            let (incoming, used) = match decoder.next(&mut bytes[at..], self.limits.message_bytes) {
+                Ok(Some(taken)) => taken,
+                Ok(None) => break None,
+                Err(reason) => break Some(reason),
+            };
+            frames += 1;
+            match (incoming, partner) {
+                (Incoming::Message { is_text, payload }, Some(_)) => {
+                    run.add(is_text, bytes, at + payload.start..at + payload.end);
+                }
+                (incoming, _) => {
+                    self.send_run(id, &mut run, bytes, now);
+                    self.act(id, incoming, &bytes[at..], now);
+                    if self.open_connection(id).is_none() {
+                        return bytes.len();
+                    }
+                    partner = self.relay.partner(id);
+                }
+            }
+            at += used;
+        };
+        self.send_run(id, &mut run, bytes, now);
+        let reason = broken.or_else(|| self.has_said_too_much(id, frames));
+        if let Some(connection) = self.connections.get_mut(&id) {
+            connection.decoder = decoder;
+        }
+        if let Some(reason) = reason {
+            self.condemn(id, reason, now);
+        }
+        at
+    }
+
+    fn has_said_too_much(&self, id: ConnectionId, frames: u32) -> Option<CloseReason> {
+        let connection = self.connections.get(&id)?;
+        (!connection.may_say(frames)).then_some(CloseReason::TooManyMessages)
+    }
+
+    /// Acts on one frame. Its ranges are of `bytes`.
+    fn act(&mut self, id: ConnectionId, incoming: Incoming, bytes: &[u8], now: Instant) {
+        match incoming {
+            Incoming::Message { is_text, payload } => {
+                self.receive(id, is_text, &bytes[payload], now);
+            }
+            Incoming::Assembled { is_text, payload } => self.receive(id, is_text, &payload, now),
+            Incoming::Ping { payload } => {
+                let pong = self.push(id, Opcode::Pong, &[&bytes[payload]]);
+                if let Some(full) = pong {
+                    self.condemn(full, CloseReason::SlowConsumer, now);
+                }
+            }
+            Incoming::Fragment | Incoming::Pong => {}
+            Incoming::Close { code } => {
+                self.handle(Event::Disconnected { connection: id }, None, now);
+                if let Some(connection) = self.connections.get_mut(&id) {
+                    connection.answer_close(code, now);
+                    self.dirty.push(id);
+                }
+            }
+        }
+    }
+
+    fn receive(&mut self, id: ConnectionId, is_text: bool, payload: &[u8], now: Instant) {
+        self.traffic.received_messages += 1;
+        self.traffic.received_bytes += payload.len() as u64;
+        let message = match std::str::from_utf8(payload) {
+            Ok(text) if is_text => Message::Text(text),
+            Ok(_) | Err(_) => Message::Binary(payload),
+        };
+        let event = Event::Received {
+            connection: id,
+            message,
+        };
+        self.handle(event, Some(message), now);
+    }
+
+    /// Sends what has gathered to the partner, straight into its connection.
+    fn send_run(&mut self, id: ConnectionId, run: &mut Run, bytes: &[u8], now: Instant) {
+        let Run {
+            frames,
+            payload_bytes,
+            range,
+        } = mem::take(run);
+        if frames == 0 {
+            return;
+        }
+        self.traffic.received_messages += frames;
+        self.traffic.received_bytes += payload_bytes;
+        let Some(to) = self.relay.partner(id) else {
+            return;
+        };
+        let Some(partner) = self.connections.get_mut(&to) else {
+            return;
+        };
+        self.traffic.sent_messages += frames;
+        self.traffic.sent_bytes += payload_bytes;
+        if !partner.send_run(&bytes[range], self.limits.outbox_bytes, now) {
+            self.condemn(to, CloseReason::SlowConsumer, now);
+        }
+    }
+
+    fn condemn(&mut self, connection: ConnectionId, reason: CloseReason, now: Instant) {
+        self.handle(Event::Condemned { connection, reason }, None, now);
+    }
+
     /// Handles an event, and in the same turn all that follows from it: a peer whose outbox is full
     /// is dropped at once, which others are told at once.
-    fn handle(&mut self, event: Event) {
-        let now = now();
-        let mut full = Vec::new();
-        let mut next = Some(event);
-        while let Some(event) = next {
-            self.relay.handle(event, now, &mut self.effects);
-            for effect in self.effects.drain(..) {
-                full.extend(carry_out(effect, &self.outboxes));
+    fn handle(&mut self, event: Event<'_>, message: Option<Message<'_>>, now: Instant) {
+        // What goes through a room all the time says nothing that would be logged.
+        let _span = match event {
+            Event::Received { connection, .. } if self.relay.is_talking(connection) => None,
+            Event::Received { connection, .. }
+            | Event::Connected { connection, .. }
+            | Event::Disconnected { connection }
+            | Event::Condemned { connection, .. } => {
+                Some(info_span!("connection", id = connection.0).entered())
             }
-            next = full.pop().map(|connection| Event::Condemned {
-                connection,
-                reason: CloseReason::SlowConsumer,
-            });
+            Event::Tick | Event::Stopped => None,
+        };
+        let mut effects = mem::take(&mut self.effects);
+        let mut full = Vec::new();
+        self.relay.handle(event, now, &mut effects);
+        loop {
+            for effect in effects.drain(..) {
+                full.extend(self.carry_out(effect, message, now));
+            }
+            let Some(connection) = full.pop() else {
+                break;
+            };
+            let reason = CloseReason::SlowConsumer;
+            let event = Event::Condemned { connection, reason };
+            self.relay.handle(event, now, &mut effects);
         }
+        self.effects = effects;
+    }
+
+    /// Does what the relay says; returns the connection whose outbox is full.
+    fn carry_out(
+        &mut self,
+        effect: Effect,
+        message: Option<Message<'_>>,
+        now: Instant,
+    ) -> Option<ConnectionId> {
+        match effect {
+            Effect::Send { to, line } => self.say(to, Opcode::Text, &[line.as_bytes()]),
+            Effect::Forward { to } => match message? {
+                Message::Text(text) => self.say(to, Opcode::Text, &[text.as_bytes()]),
+                Message::Binary(bytes) => self.say(to, Opcode::Binary, &[bytes]),
+            },
+            Effect::PassOn {
+                to,
+                from,
+                payload_at,
+            } => {
+                let Some(Message::Text(text)) = message else {
+                    return None;
+                };
+                let payload = text.as_bytes().get(payload_at..).unwrap_or_default();
+                let from = from.as_str().as_bytes();
+                self.say(to, Opcode::Text, &[b"ROOM_PEER_MSG ", from, b" ", payload])
+            }
+            Effect::Close { connection, reason } => {
+                let closed = self.connections.get_mut(&connection)?;
+                closed.close(reason, now);
+                let reasons = CloseReason::ALL.iter().zip(&mut self.traffic.closes);
+                for (_, count) in reasons.filter(|(other, _)| **other == reason) {
+                    *count += 1;
+                }
+                self.dirty.push(connection);
+                self.relieve(connection);
+                None
+            }
+        }
+    }
+
+    /// Puts a message into an outbox; returns the connection if it is full.
+    fn say(&mut self, to: ConnectionId, opcode: Opcode, parts: &[&[u8]]) -> Option<ConnectionId> {
+        self.traffic.sent_messages += 1;
+        self.traffic.sent_bytes += parts.iter().map(|part| part.len() as u64).sum::<u64>();
+        self.push(to, opcode, parts)
+    }
+
+    /// Puts a frame into an outbox; returns the connection if it is full.
+    fn push(&mut self, to: ConnectionId, opcode: Opcode, parts: &[&[u8]]) -> Option<ConnectionId> {
+        let connection = self.connections.get_mut(&to)?;
+        if !connection.is_open() {
+            return None;
+        }
+        if connection.outbox.is_empty() {
+            self.dirty.push(to);
+        }
+        let pushed = connection
+            .outbox
+            .push(opcode, parts, self.limits.outbox_bytes);
+        pushed.err().map(|_full| to)
+    }
+
+    /// Writes, once in a turn, whatever was put into outboxes.
+    fn flush(&mut self, now: Instant) {
+        while let Some(id) = self.dirty.pop() {
+            let Some(connection) = self.connections.get_mut(&id) else {
+                continue;
+            };
+            if !connection.is_blocked() {
+                connection.flush(now);
+                self.relieve(id);
+            }
+        }
+    }
+
+    /// Lets the partner be read again, if it was not because of this connection, and may be.
+    fn relieve(&mut self, id: ConnectionId) {
+        let congested_above = self.congested_above();
+        let Some(connection) = self.connections.get_mut(&id) else {
+            return;
+        };
+        if let Some(partner) = connection.relieved(congested_above)
+            && let Some(partner) = self.connections.get(&partner)
+        {
+            partner.wake();
+        }
+    }
+
+    fn remove(&mut self, id: ConnectionId, now: Instant) {
+        let Some(mut connection) = self.connections.remove(&id) else {
+            return;
+        };
+        if let Some(partner) = connection.relieved(usize::MAX)
+            && let Some(partner) = self.connections.get(&partner)
+        {
+            partner.wake();
+        }
+        self.handle(Event::Disconnected { connection: id }, None, now);
+        self.flush(now);
+        // Its task ends when it finds nothing.
+        connection.wake();
+        if self.connections.is_empty()
+            && let Some(waiting) = self.emptied.take()
+        {
+            waiting.wake();
+        }
+    }
+
+    fn tick(&mut self, now: Instant) {
+        self.clock.set(now);
+        self.handle(Event::Tick, None, now);
+        let mut due: Vec<_> = self
+            .connections
+            .iter_mut()
+            .filter_map(
+                |(&id, connection)| match connection.due(&self.deadlines, now) {
+                    Due::Nothing => None,
+                    due @ (Due::Ping | Due::Condemn(_) | Due::Cut) => Some((id, due)),
+                },
+            )
+            .collect();
+        due.sort_unstable_by_key(|&(id, _)| id);
+        for (id, due) in due {
+            match due {
+                Due::Nothing => {}
+                Due::Ping => {
+                    if let Some(full) = self.push(id, Opcode::Ping, &[]) {
+                        self.condemn(full, CloseReason::SlowConsumer, now);
+                    }
+                }
+                Due::Condemn(reason) => self.condemn(id, reason, now),
+                Due::Cut => {
+                    debug!(connection = id.0, "cut off");
+                    self.remove(id, now);
+                }
+            }
+        }
+        self.flush(now);
+    }
+
+    fn open_connection(&mut self, id: ConnectionId) -> Option<&mut Connection> {
+        let connection = self.connections.get_mut(&id)?;
+        connection.is_open().then_some(connection)
+    }
+
+    fn is_lost(&self, id: ConnectionId) -> bool {
+        self.connections
+            .get(&id)
+            .is_none_or(|connection| connection.is_lost())
+    }
+
+    fn congested_above(&self) -> usize {
+        self.limits.outbox_bytes / CONGESTED_ABOVE
     }
 }
 
-/// Puts the effect into the outbox it is for; returns the connection whose outbox is full.
-fn carry_out(effect: Effect, outboxes: &HashMap<ConnectionId, Outbox>) -> Option<ConnectionId> {
-    match effect {
-        Effect::Send { to, frame } => outboxes.get(&to)?.push(frame).err().map(|_full| to),
-        Effect::Close { connection, reason } => {
-            outboxes.get(&connection)?.close(reason);
-            None
+/// Messages for one partner that go out together: frames, one behind the other, in the buffer they
+/// were read into.
+#[derive(Default)]
+struct Run {
+    frames: u64,
+    payload_bytes: u64,
+    range: Range<usize>,
+}
+
+impl Run {
+    /// Makes a frame of a payload and moves it up to those before it. The first one stays where it is.
+    fn add(&mut self, is_text: bool, bytes: &mut [u8], payload: Range<usize>) {
+        let opcode = if is_text {
+            Opcode::Text
+        } else {
+            Opcode::Binary
+        };
+        let start = codec::encode_in_place(opcode, bytes, &payload);
+        if self.frames == 0 {
+            self.range = start..payload.end;
+        } else {
+            bytes.copy_within(start..payload.end, self.range.end);
+            self.range.end += payload.end - start;
         }
+        self.frames += 1;
+        self.payload_bytes += payload.len() as u64;
     }
 }
 
@@ -127,31 +593,4 @@ fn carry_out(effect: Effect, outboxes: &HashMap<ConnectionId, Outbox>) -> Option
 )]
 fn now() -> Instant {
     Instant::now()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn nothing_is_kept_of_connections_that_are_gone() {
-        let hub = Hub::new(Duration::ZERO);
-        let connections = ["a", "b", "c", "d", "e"].map(|id| {
-            let (connection, _) = hub.connect(false);
-            hub.receive(connection, Frame::Text(format!("HELLO {id}").into()));
-            connection
-        });
-        for (who, line) in [(0, "SESSION b"), (2, "ROOM r"), (3, "ROOM r")] {
-            hub.receive(connections[who], Frame::Text(line.into()));
-        }
-        hub.connect(false);
-        hub.tick();
-        hub.disconnect(ConnectionId(6));
-        for connection in connections {
-            hub.disconnect(connection);
-        }
-        let state = hub.state.borrow();
-        assert!(state.outboxes.is_empty());
-        assert!(state.relay.is_empty(), "{:?}", state.relay);
-    }
 }

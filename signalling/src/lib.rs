@@ -7,6 +7,7 @@
 pub mod admission;
 mod answer;
 pub mod cli;
+pub mod codec;
 pub mod config;
 mod connection;
 pub mod door;
@@ -14,7 +15,7 @@ pub mod frame;
 mod http;
 mod hub;
 pub mod ice_servers;
-mod outbox;
+pub mod outbox;
 mod page;
 pub mod relay;
 pub mod server;

@@ -31,9 +31,7 @@ async fn run(config: Config) -> anyhow::Result<()> {
     let mut signals = Signals::new([Signal::Int, Signal::Term])
         .context("cannot take part in the system's signals")?;
     let listen = config.listen;
-    let server = Server::bind(config)
-        .await
-        .map_err(|error| cannot_listen(&error, listen))?;
+    let server = Server::bind(config).map_err(|error| cannot_listen(&error, listen))?;
     announce(&server);
     server
         .serve(async {

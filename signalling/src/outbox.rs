@@ -1,267 +1,171 @@
-//! What waits to be sent over one connection: a queue bounded by bytes.
+//! What waits to be sent over one connection: frames of ours, bounded by their bytes.
 
-use std::cell::RefCell;
-use std::collections::VecDeque;
-use std::future::poll_fn;
-use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
+use crate::codec::{self, Opcode};
 
-use crate::config::{MESSAGE_OVERHEAD_BYTES, OUTBOX_BYTES, SESSION_BACKLOG_BYTES};
-use crate::frame::{CloseReason, Frame};
+/// So many bytes that are out already are kept before the rest is moved to the front.
+const COMPACT_ABOVE_BYTES: usize = 64 * 1024;
 
-/// The queue of one connection, shared by the hub, which fills it, and the connection's own task,
-/// which empties it. Cloning shares the queue.
-#[derive(Clone, Default)]
-pub(crate) struct Outbox(Rc<RefCell<State>>);
-
-#[derive(Default)]
-struct State {
-    queue: VecDeque<Frame>,
-    bytes: usize,
-    /// The last thing to be sent. Once set, it stays.
-    close: Option<CloseReason>,
-    /// The task that empties the queue.
-    owner: Option<Waker>,
-    /// The task that would read the partner, were this queue shorter.
-    sender: Option<Waker>,
-}
-
-/// The next thing to send.
-pub(crate) enum Outgoing {
-    Frame(Frame),
-    /// Nothing comes after it.
-    Close(CloseReason),
+/// Encoded frames in their order, some bytes of the first of which may be out.
+#[derive(Debug, Default)]
+pub struct Outbox {
+    /// Begins where a frame begins.
+    bytes: Vec<u8>,
+    sent: usize,
 }
 
 /// There was no room for a message.
-#[derive(Debug)]
-pub(crate) struct Full;
+#[derive(Debug, PartialEq, Eq)]
+pub struct Full;
 
 impl Outbox {
-    /// Appends a message; what comes after a close is dropped.
-    pub(crate) fn push(&self, frame: Frame) -> Result<(), Full> {
-        let mut state = self.0.borrow_mut();
-        if state.close.is_some() {
-            return Ok(());
-        }
-        let bytes = state.bytes + cost(&frame);
-        if bytes > OUTBOX_BYTES {
+    /// How many bytes wait.
+    pub fn len(&self) -> usize {
+        self.bytes.len() - self.sent
+    }
+
+    /// Whether nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Appends a frame whose payload is these parts.
+    ///
+    /// # Errors
+    /// When more than `max_bytes` would wait. Nothing is appended then.
+    pub fn push(&mut self, opcode: Opcode, parts: &[&[u8]], max_bytes: usize) -> Result<(), Full> {
+        let payload: usize = parts.iter().map(|part| part.len()).sum();
+        if self.len() + payload + codec::MAX_HEAD_BYTES > max_bytes {
             return Err(Full);
         }
-        state.bytes = bytes;
-        state.queue.push_back(frame);
-        state.wake_owner();
+        codec::encode(opcode, parts, &mut self.bytes);
         Ok(())
     }
 
-    /// Appends the close. A slow consumer is not made to read what it did not read before.
-    pub(crate) fn close(&self, reason: CloseReason) {
-        let mut state = self.0.borrow_mut();
-        if state.close.is_some() {
-            return;
+    /// Appends frames that are encoded already.
+    ///
+    /// # Errors
+    /// When more than `max_bytes` would wait. Nothing is appended then.
+    pub fn push_run(&mut self, run: &[u8], max_bytes: usize) -> Result<(), Full> {
+        if self.len() + run.len() > max_bytes {
+            return Err(Full);
         }
-        state.close = Some(reason);
-        if reason == CloseReason::SlowConsumer {
-            state.queue.clear();
-            state.bytes = 0;
+        self.bytes.extend_from_slice(run);
+        Ok(())
+    }
+
+    /// Appends a frame that there has to be room for: after it nothing comes.
+    pub fn push_last(&mut self, opcode: Opcode, payload: &[u8]) {
+        codec::encode(opcode, &[payload], &mut self.bytes);
+    }
+
+    /// What the network should take next.
+    pub fn unsent(&self) -> &[u8] {
+        &self.bytes[self.sent..]
+    }
+
+    /// The network took so many bytes of [`unsent`](Self::unsent).
+    pub fn advance(&mut self, bytes: usize) {
+        self.sent += bytes;
+        if self.sent == self.bytes.len() {
+            *self = Self::default();
+        } else if self.sent > COMPACT_ABOVE_BYTES && self.sent > self.bytes.len() / 2 {
+            let begun = self.begun_frame().0;
+            self.bytes.drain(..begun);
+            self.sent -= begun;
         }
-        state.wake_owner();
-        state.wake_sender();
     }
 
-    /// Why this connection is to be closed, if it is.
-    pub(crate) fn close_reason(&self) -> Option<CloseReason> {
-        self.0.borrow().close
+    /// Drops every frame of which no byte is out: a slow consumer is not made to read what it did
+    /// not read before.
+    pub fn drop_unbegun(&mut self) {
+        let (begun, end) = self.begun_frame();
+        if begun < self.sent {
+            self.bytes.truncate(end);
+        } else {
+            *self = Self::default();
+        }
     }
 
-    /// Whether the partner should not be read now.
-    pub(crate) fn is_congested(&self) -> bool {
-        self.0.borrow().is_congested()
-    }
-
-    /// The next message of those that are there.
-    pub(crate) fn try_frame(&self) -> Option<Frame> {
-        self.0.borrow_mut().pop()
-    }
-
-    /// Waits for something to send.
-    pub(crate) async fn next(&self) -> Outgoing {
-        poll_fn(|cx| {
-            let mut state = self.0.borrow_mut();
-            if let Some(frame) = state.pop() {
-                return Poll::Ready(Outgoing::Frame(frame));
+    /// Where the first frame that is not all out begins and ends.
+    fn begun_frame(&self) -> (usize, usize) {
+        let mut start = 0;
+        while start < self.bytes.len() {
+            let end = start + codec::frame_bytes(&self.bytes[start..]);
+            if end > self.sent {
+                return (start, end);
             }
-            if let Some(reason) = state.close {
-                return Poll::Ready(Outgoing::Close(reason));
-            }
-            remember(&mut state.owner, cx);
-            Poll::Pending
-        })
-        .await
-    }
-
-    /// Waits until the owner is told to go as a slow consumer. For the owner's task.
-    pub(crate) async fn cut(&self) {
-        poll_fn(|cx| {
-            let mut state = self.0.borrow_mut();
-            if state.close == Some(CloseReason::SlowConsumer) {
-                return Poll::Ready(());
-            }
-            remember(&mut state.owner, cx);
-            Poll::Pending
-        })
-        .await;
-    }
-
-    /// Waits until the partner may be read again. For the partner's task.
-    pub(crate) async fn relieved(&self) {
-        poll_fn(|cx| {
-            let mut state = self.0.borrow_mut();
-            if !state.is_congested() {
-                return Poll::Ready(());
-            }
-            remember(&mut state.sender, cx);
-            Poll::Pending
-        })
-        .await;
-    }
-}
-
-impl State {
-    fn is_congested(&self) -> bool {
-        self.bytes > SESSION_BACKLOG_BYTES && self.close.is_none()
-    }
-
-    fn pop(&mut self) -> Option<Frame> {
-        let frame = self.queue.pop_front()?;
-        self.bytes -= cost(&frame);
-        if !self.is_congested() {
-            self.wake_sender();
+            start = end;
         }
-        Some(frame)
-    }
-
-    fn wake_owner(&mut self) {
-        if let Some(owner) = self.owner.take() {
-            owner.wake();
-        }
-    }
-
-    fn wake_sender(&mut self) {
-        if let Some(sender) = self.sender.take() {
-            sender.wake();
-        }
-    }
-}
-
-fn cost(frame: &Frame) -> usize {
-    frame.len() + MESSAGE_OVERHEAD_BYTES
-}
-
-fn remember(slot: &mut Option<Waker>, cx: &Context<'_>) {
-    match slot {
-        Some(waker) => waker.clone_from(cx.waker()),
-        None => *slot = Some(cx.waker().clone()),
+        (start, start)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::pin::pin;
-    use std::sync::Arc;
-    use std::sync::atomic::{AtomicUsize, Ordering};
-    use std::task::Wake;
-
-    use futures_util::FutureExt;
-
     use super::*;
 
-    fn frame(bytes: usize) -> Frame {
-        Frame::Binary(vec![0; bytes].into())
-    }
+    const PLENTY: usize = 1 << 20;
 
-    #[test]
-    fn the_close_comes_behind_all_that_was_sent_before_and_nothing_behind_it() {
-        let outbox = Outbox::default();
-        outbox.push(frame(1)).expect("room");
-        outbox.close(CloseReason::PartnerLeft);
-        outbox.push(frame(2)).expect("dropped without a word");
-        outbox.close(CloseReason::Stopping);
-        for last_of_all in [false, true, true] {
-            match outbox.next().now_or_never() {
-                Some(Outgoing::Frame(frame)) => assert_eq!((frame.len(), last_of_all), (1, false)),
-                Some(Outgoing::Close(reason)) => {
-                    assert_eq!((reason, last_of_all), (CloseReason::PartnerLeft, true));
-                }
-                None => panic!("there is more to send"),
-            }
+    fn with(payloads: &[usize]) -> Outbox {
+        let mut outbox = Outbox::default();
+        for &bytes in payloads {
+            let payload = vec![b'x'; bytes];
+            outbox
+                .push(Opcode::Binary, &[&payload], PLENTY)
+                .expect("room");
         }
+        outbox
     }
 
     #[test]
-    fn a_slow_consumer_need_not_read_what_it_did_not_read_before() {
-        let outbox = Outbox::default();
-        outbox.push(frame(1)).expect("room");
-        assert!(outbox.cut().now_or_never().is_none());
-        outbox.close(CloseReason::SlowConsumer);
-        assert!(outbox.cut().now_or_never().is_some());
-        assert!(outbox.try_frame().is_none());
-    }
-
-    #[test]
-    fn messages_are_bounded_by_their_bytes_and_by_their_number() {
-        for bytes in [0, 1000, 100_000] {
-            let outbox = Outbox::default();
+    fn what_waits_is_bounded_by_its_bytes_whatever_their_pieces() {
+        for bytes in [0, 1, 125, 126, 1000, 70_000] {
+            let (mut outbox, payload) = (Outbox::default(), vec![0; bytes]);
+            let max = 200_000;
             let count = (0..)
-                .take_while(|_| outbox.push(frame(bytes)).is_ok())
+                .take_while(|_| outbox.push(Opcode::Binary, &[&payload], max).is_ok())
                 .count();
-            assert_eq!(count, OUTBOX_BYTES / (bytes + MESSAGE_OVERHEAD_BYTES));
+            assert!(outbox.len() <= max && outbox.len() + bytes + codec::MAX_HEAD_BYTES > max);
             // Room for one is room for another.
-            assert!(outbox.try_frame().is_some());
-            outbox.push(frame(bytes)).expect("room");
-            outbox.push(frame(bytes)).expect_err("no room");
-        }
-    }
-
-    /// Counts how often a task would be woken.
-    #[derive(Default)]
-    struct Wakes(AtomicUsize);
-
-    impl Wake for Wakes {
-        fn wake(self: Arc<Self>) {
-            self.0.fetch_add(1, Ordering::Relaxed);
+            let frame = outbox.len() / count;
+            outbox.advance(frame + codec::MAX_HEAD_BYTES);
+            outbox
+                .push(Opcode::Binary, &[&payload], max)
+                .expect("room again");
         }
     }
 
     #[test]
-    fn whoever_waits_is_woken_by_what_it_waits_for() {
-        let outbox = Outbox::default();
-        let (owner, sender) = (Arc::new(Wakes::default()), Arc::new(Wakes::default()));
-        let wakes = |wakes: &Wakes| wakes.0.load(Ordering::Relaxed);
-        let next = pin!(outbox.next());
-        let waker = Arc::clone(&owner).into();
-        assert!(next.poll(&mut Context::from_waker(&waker)).is_pending());
-        outbox.push(frame(SESSION_BACKLOG_BYTES)).expect("room");
-        assert_eq!(wakes(&owner), 1);
-        let relieved = pin!(outbox.relieved());
-        let waker = Arc::clone(&sender).into();
-        assert!(relieved.poll(&mut Context::from_waker(&waker)).is_pending());
-        assert_eq!(wakes(&sender), 0);
-        outbox.try_frame().expect("a message");
-        assert_eq!((wakes(&owner), wakes(&sender)), (1, 1));
+    fn what_is_out_is_forgotten_and_what_is_not_stays_in_its_order() {
+        let mut outbox = Outbox::default();
+        let mut expected = Vec::new();
+        for number in 0..3000_u16 {
+            let payload = number.to_be_bytes().repeat(40);
+            outbox
+                .push(Opcode::Text, &[&payload], PLENTY)
+                .expect("room");
+            codec::encode(Opcode::Text, &[&payload], &mut expected);
+        }
+        let mut seen = Vec::new();
+        while !outbox.is_empty() {
+            let step = outbox.len().min(4099);
+            seen.extend_from_slice(&outbox.unsent()[..step]);
+            outbox.advance(step);
+            assert!(outbox.sent <= COMPACT_ABOVE_BYTES.max(outbox.bytes.len() / 2));
+        }
+        assert!(seen == expected);
+        assert_eq!(outbox.bytes.capacity(), 0, "an empty outbox costs nothing");
     }
 
     #[test]
-    fn the_partner_waits_while_much_is_there_and_no_longer() {
-        let outbox = Outbox::default();
-        outbox.push(frame(SESSION_BACKLOG_BYTES)).expect("room");
-        assert!(outbox.relieved().now_or_never().is_none());
-        outbox.push(frame(1)).expect("room");
-        outbox.try_frame().expect("the large one");
-        assert!(outbox.relieved().now_or_never().is_some());
-        outbox.push(frame(SESSION_BACKLOG_BYTES)).expect("room");
-        assert!(outbox.is_congested());
-        outbox.close(CloseReason::PartnerLeft);
-        assert!(outbox.relieved().now_or_never().is_some());
+    fn a_slow_consumer_is_spared_all_but_the_frame_it_has_begun_to_read() {
+        for (sent, left) in [(0, 0), (1, 9), (10, 0), (11, 199), (10 + 200, 0)] {
+            let mut outbox = with(&[8, 196, 50]);
+            outbox.advance(sent);
+            outbox.drop_unbegun();
+            assert_eq!(outbox.len(), left, "with {sent} bytes out");
+            outbox.push_last(Opcode::Close, b"");
+            assert_eq!(outbox.len(), left + 2);
+        }
     }
 }

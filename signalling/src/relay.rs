@@ -6,12 +6,14 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::mem;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use protocol::{ClientMessage, Malformed, PeerId, Refusal, RoomId, ServerMessage, Verb};
 use tracing::{debug, info};
 
-use crate::frame::{CloseReason, Frame};
+use crate::config::Limits;
+use crate::frame::{CloseReason, Message};
 
 /// A connection, from its acceptance to its end; never used again for another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -28,20 +30,22 @@ pub struct Pass {
 
 /// What happened.
 #[derive(Clone, Debug)]
-pub enum Event {
+pub enum Event<'a> {
     /// A WebSocket was opened.
     Connected {
         /// Its new name.
         connection: ConnectionId,
         /// Whether it asked to be told who calls it.
         wants_notices: bool,
+        /// What it may do.
+        pass: Pass,
     },
     /// A message arrived.
     Received {
         /// Over which connection.
         connection: ConnectionId,
         /// What it was.
-        frame: Frame,
+        message: Message<'a>,
     },
     /// The connection is gone, whoever ended it: nothing more arrives and nothing more can be said.
     Disconnected {
@@ -64,12 +68,26 @@ pub enum Event {
 /// What is to be done. The effects on one connection are in their order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
-    /// Sends a message.
+    /// Sends a line of the relay's own.
     Send {
         /// Over which connection.
         to: ConnectionId,
         /// What to send.
-        frame: Frame,
+        line: Arc<str>,
+    },
+    /// Sends the message that arrived, as it is.
+    Forward {
+        /// Over which connection.
+        to: ConnectionId,
+    },
+    /// Sends `ROOM_PEER_MSG`, the sender's id, and the end of the text message that arrived.
+    PassOn {
+        /// Over which connection.
+        to: ConnectionId,
+        /// Whose message it is.
+        from: PeerId,
+        /// Where in the message the part begins that is sent, in bytes.
+        payload_at: usize,
     },
     /// Closes a connection once what was sent before is out. Nothing follows it.
     Close {
@@ -90,7 +108,67 @@ pub struct Relay {
     /// When each connection came, the oldest first; those that said `HELLO` since are skipped.
     greetings: VecDeque<(Instant, ConnectionId)>,
     hello_deadline: Duration,
+    max_peers: usize,
+    max_peers_per_room: usize,
     stopping: bool,
+    /// Pairs of peers in a session.
+    sessions: usize,
+    tally: Tally,
+}
+
+/// What has happened since the relay began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// How often a peer registered.
+    pub registrations: u64,
+    /// How often a session began.
+    pub sessions: u64,
+    /// How often a peer joined a room.
+    pub joins: u64,
+    /// Messages that had no meaning and were met with silence.
+    pub ignored: u64,
+    /// Messages that were answered with `ERROR`.
+    pub errors: u64,
+}
+
+/// How much of everything there is now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Census {
+    /// Registered peers.
+    pub peers: usize,
+    /// Rooms with at least one member.
+    pub rooms: usize,
+    /// Pairs of peers in a session.
+    pub sessions: usize,
+}
+
+/// A registered peer, as seen from outside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PeerView {
+    /// Its id.
+    pub id: PeerId,
+    /// Where it is.
+    pub place: PlaceView,
+}
+
+/// Where a peer is, as seen from outside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PlaceView {
+    /// Registered, and free to be called.
+    Lobby,
+    /// In that room.
+    Room(RoomId),
+    /// In a session with that peer.
+    Session(PeerId),
+}
+
+/// A room, as seen from outside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RoomView {
+    /// Its id.
+    pub id: RoomId,
+    /// Its members in order of joining.
+    pub peers: Vec<PeerId>,
 }
 
 #[derive(Debug)]
@@ -98,6 +176,7 @@ enum Connection {
     /// No `HELLO` yet.
     Greeting {
         wants_notices: bool,
+        pass: Pass,
     },
     Registered(Peer),
     /// Told to go; its id is free already.
@@ -108,6 +187,8 @@ enum Connection {
 struct Peer {
     id: PeerId,
     wants_notices: bool,
+    /// The one room it may join.
+    only_room: Option<RoomId>,
     place: Place,
 }
 
@@ -121,25 +202,39 @@ enum Place {
 
 impl Relay {
     /// Makes a relay without connections that closes those which do not say `HELLO` in time.
-    pub fn new(hello_deadline: Duration) -> Self {
+    pub fn new(limits: &Limits, hello_deadline: Duration) -> Self {
         Self {
             connections: HashMap::new(),
             peers: HashMap::new(),
             rooms: HashMap::new(),
             greetings: VecDeque::new(),
             hello_deadline,
+            max_peers: limits.peers,
+            max_peers_per_room: limits.peers_per_room,
             stopping: false,
+            sessions: 0,
+            tally: Tally::default(),
         }
     }
 
     /// Takes in one event and appends what is to be done about it.
-    pub fn handle(&mut self, event: Event, now: Instant, effects: &mut Vec<Effect>) {
+    pub fn handle(&mut self, event: Event<'_>, now: Instant, effects: &mut Vec<Effect>) {
         match event {
             Event::Connected {
                 connection,
                 wants_notices,
-            } => self.connected(connection, wants_notices, now, effects),
-            Event::Received { connection, frame } => self.received(connection, frame, effects),
+                pass,
+            } => {
+                let greeting = Connection::Greeting {
+                    wants_notices,
+                    pass,
+                };
+                self.connected(connection, greeting, now, effects);
+            }
+            Event::Received {
+                connection,
+                message,
+            } => self.received(connection, message, effects),
             Event::Disconnected { connection } => {
                 if let Some(before) = self.connections.remove(&connection) {
                     self.release(connection, before, effects);
@@ -164,6 +259,68 @@ impl Relay {
         }
     }
 
+    /// What has happened since the relay began.
+    pub fn tally(&self) -> Tally {
+        self.tally
+    }
+
+    /// How much of everything there is now.
+    pub fn census(&self) -> Census {
+        Census {
+            peers: self.peers.len(),
+            rooms: self.rooms.len(),
+            sessions: self.sessions,
+        }
+    }
+
+    /// Everybody who is registered, in the order of their ids.
+    pub fn peers(&self) -> Vec<PeerView> {
+        let mut peers: Vec<_> = self
+            .connections
+            .values()
+            .filter_map(|connection| match connection {
+                Connection::Registered(peer) => Some(PeerView {
+                    id: peer.id.clone(),
+                    place: self.view_of(&peer.place),
+                }),
+                Connection::Greeting { .. } | Connection::Closing => None,
+            })
+            .collect();
+        peers.sort_unstable_by(|a, b| a.id.cmp(&b.id));
+        peers
+    }
+
+    /// All rooms, in the order of their ids.
+    pub fn rooms(&self) -> Vec<RoomView> {
+        let mut rooms: Vec<_> = self
+            .rooms
+            .iter()
+            .map(|(id, members)| RoomView {
+                id: id.clone(),
+                peers: self.ids(members, None),
+            })
+            .collect();
+        rooms.sort_unstable_by(|a, b| a.id.cmp(&b.id));
+        rooms
+    }
+
+    fn view_of(&self, place: &Place) -> PlaceView {
+        match place {
+            Place::Lobby => PlaceView::Lobby,
+            Place::Room(room) => PlaceView::Room(room.clone()),
+            // Both sides of a session leave it in the same turn.
+            Place::Session(partner) => self
+                .peer(*partner)
+                .map_or(PlaceView::Lobby, |peer| PlaceView::Session(peer.id.clone())),
+        }
+    }
+
+    /// Whether what this connection says is passed on, in a session or in a room.
+    pub fn is_talking(&self, connection: ConnectionId) -> bool {
+        self.peer(connection)
+            .is_some_and(|peer| peer.place != Place::Lobby)
+    }
+
     /// Whether nothing is known of anybody.
     pub fn is_empty(&self) -> bool {
         self.connections.is_empty()
@@ -175,11 +332,10 @@ impl Relay {
     fn connected(
         &mut self,
         connection: ConnectionId,
-        wants_notices: bool,
+        greeting: Connection,
         now: Instant,
         effects: &mut Vec<Effect>,
     ) {
-        let greeting = Connection::Greeting { wants_notices };
         self.connections.insert(connection, greeting);
         if self.stopping {
             return self.close(connection, CloseReason::Stopping, effects);
@@ -187,18 +343,16 @@ impl Relay {
         self.greetings.push_back((now, connection));
     }
 
-    fn received(&mut self, from: ConnectionId, frame: Frame, effects: &mut Vec<Effect>) {
+    fn received(&mut self, from: ConnectionId, message: Message<'_>, effects: &mut Vec<Effect>) {
         match self.connections.get(&from) {
             None | Some(Connection::Closing) => {}
-            Some(&Connection::Greeting { wants_notices }) => {
-                self.received_greeting(from, wants_notices, &frame, effects);
-            }
+            Some(Connection::Greeting { .. }) => self.received_greeting(from, message, effects),
             Some(Connection::Registered(peer)) => match &peer.place {
-                &Place::Session(to) => effects.push(Effect::Send { to, frame }),
-                Place::Lobby => self.received_in_lobby(from, &frame, effects),
+                &Place::Session(to) => effects.push(Effect::Forward { to }),
+                Place::Lobby => self.received_in_lobby(from, message, effects),
                 Place::Room(room) => {
                     let room = room.clone();
-                    self.received_in_room(from, &room, &frame, effects);
+                    self.received_in_room(from, &room, message, effects);
                 }
             },
         }
@@ -207,18 +361,15 @@ impl Relay {
     fn received_greeting(
         &mut self,
         from: ConnectionId,
-        wants_notices: bool,
-        frame: &Frame,
+        message: Message<'_>,
         effects: &mut Vec<Effect>,
     ) {
-        let Frame::Text(line) = frame else {
+        let Message::Text(line) = message else {
             return self.close(from, CloseReason::InvalidProtocol, effects);
         };
         match ClientMessage::parse(line) {
-            Ok(ClientMessage::Hello(id)) if !self.peers.contains_key(&id) => {
-                self.register(from, id, wants_notices, effects);
-            }
-            Ok(ClientMessage::Hello(_)) | Err(Malformed::InvalidPeerId) => {
+            Ok(ClientMessage::Hello(id)) => self.register(from, id, effects),
+            Err(Malformed::InvalidPeerId) => {
                 self.close(from, CloseReason::InvalidPeerId, effects);
             }
             Ok(
@@ -233,20 +384,35 @@ impl Relay {
         }
     }
 
-    fn register(
-        &mut self,
-        connection: ConnectionId,
-        id: PeerId,
-        wants_notices: bool,
-        effects: &mut Vec<Effect>,
-    ) {
-        info!(peer = ?id, "registered");
-        self.peers.insert(id.clone(), connection);
-        let peer = Peer {
-            id,
+    fn register(&mut self, connection: ConnectionId, id: PeerId, effects: &mut Vec<Effect>) {
+        let Some(Connection::Greeting {
             wants_notices,
+            pass,
+        }) = self.connections.get_mut(&connection)
+        else {
+            return;
+        };
+        let refused = if pass.peer.as_ref().is_some_and(|only| *only != id) {
+            Some(CloseReason::NotAllowed)
+        } else if self.peers.contains_key(&id) {
+            Some(CloseReason::InvalidPeerId)
+        } else if self.peers.len() >= self.max_peers {
+            Some(CloseReason::RelayFull)
+        } else {
+            None
+        };
+        if let Some(reason) = refused {
+            return self.close(connection, reason, effects);
+        }
+        info!(peer = ?id, "registered");
+        let peer = Peer {
+            id: id.clone(),
+            wants_notices: *wants_notices,
+            only_room: pass.room.take(),
             place: Place::Lobby,
         };
+        self.tally.registrations += 1;
+        self.peers.insert(id, connection);
         self.connections
             .insert(connection, Connection::Registered(peer));
         tell(connection, &ServerMessage::Hello, effects);
@@ -254,8 +420,14 @@ impl Relay {
 
     /// A published client quits when it is told of an error it did not ask for, so what has no
     /// meaning here is met with silence.
-    fn received_in_lobby(&mut self, from: ConnectionId, frame: &Frame, effects: &mut Vec<Effect>) {
-        let Frame::Text(line) = frame else {
+    fn received_in_lobby(
+        &mut self,
+        from: ConnectionId,
+        message: Message<'_>,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Message::Text(line) = message else {
+            self.tally.ignored += 1;
             return debug!("binary message out of a session ignored");
         };
         match ClientMessage::parse(line) {
@@ -263,27 +435,31 @@ impl Relay {
             Ok(ClientMessage::Room(room)) => self.join_room(from, room, effects),
             Ok(ClientMessage::RoomPeerMsg { .. } | ClientMessage::RoomPeerList)
             | Err(Malformed::MissingArgument(Verb::RoomPeerMsg)) => {
-                refuse(from, &Refusal::NotInRoom, effects);
+                self.refuse(from, &Refusal::NotInRoom, effects);
             }
             Err(Malformed::MissingArgument(verb)) => {
-                refuse(from, &Refusal::MissingArgument(verb), effects);
+                self.refuse(from, &Refusal::MissingArgument(verb), effects);
             }
             Err(Malformed::InvalidRoomId(id)) => {
-                refuse(from, &Refusal::InvalidRoomId(id), effects);
+                self.refuse(from, &Refusal::InvalidRoomId(id), effects);
             }
             Ok(ClientMessage::Hello(_)) | Err(Malformed::InvalidPeerId | Malformed::Unknown) => {
+                self.tally.ignored += 1;
                 debug!(bytes = line.len(), "unknown line ignored");
             }
         }
     }
 
     fn start_session(&mut self, from: ConnectionId, callee: &str, effects: &mut Vec<Effect>) {
+        if self.peer(from).is_some_and(|peer| peer.only_room.is_some()) {
+            return self.refuse(from, &Refusal::NotAllowed, effects);
+        }
         let Some(&to) = self.peers.get(callee) else {
-            return refuse(from, &Refusal::PeerNotFound(callee), effects);
+            return self.refuse(from, &Refusal::PeerNotFound(callee), effects);
         };
         let free = |peer: &&Peer| to != from && peer.place == Place::Lobby;
         let Some(wants_notices) = self.peer(to).filter(free).map(|peer| peer.wants_notices) else {
-            return refuse(from, &Refusal::PeerBusy(callee), effects);
+            return self.refuse(from, &Refusal::PeerBusy(callee), effects);
         };
         let Some(caller) = self.peer_mut(from) else {
             return;
@@ -294,6 +470,8 @@ impl Relay {
             callee.place = Place::Session(from);
         }
         info!(?caller, ?callee, "session started");
+        self.sessions += 1;
+        self.tally.sessions += 1;
         tell(from, &ServerMessage::SessionOk, effects);
         if wants_notices {
             tell(to, &ServerMessage::SessionFrom(caller), effects);
@@ -301,16 +479,25 @@ impl Relay {
     }
 
     fn join_room(&mut self, newcomer: ConnectionId, room: RoomId, effects: &mut Vec<Effect>) {
+        let members = self.rooms.get(&room).map_or(0, Vec::len);
+        let is_full = members >= self.max_peers_per_room;
         let Some(peer) = self.peer_mut(newcomer) else {
             return;
         };
+        if peer.only_room.as_ref().is_some_and(|only| *only != room) {
+            return self.refuse(newcomer, &Refusal::NotAllowed, effects);
+        }
+        if is_full {
+            return self.refuse(newcomer, &Refusal::RoomFull(room.as_str()), effects);
+        }
         peer.place = Place::Room(room.clone());
         let id = peer.id.clone();
         info!(peer = ?id, ?room, "joined");
+        self.tally.joins += 1;
         let others = self.rooms.get(&room).cloned().unwrap_or_default();
         tell(
             newcomer,
-            &ServerMessage::RoomOk(self.ids(&others, newcomer)),
+            &ServerMessage::RoomOk(self.ids(&others, None)),
             effects,
         );
         tell_all(&others, &ServerMessage::RoomPeerJoined(id), effects);
@@ -321,23 +508,24 @@ impl Relay {
         &mut self,
         from: ConnectionId,
         room: &RoomId,
-        frame: &Frame,
+        message: Message<'_>,
         effects: &mut Vec<Effect>,
     ) {
-        let Frame::Text(line) = frame else {
-            return refuse(from, &Refusal::AlreadyInRoom, effects);
+        let Message::Text(line) = message else {
+            return self.refuse(from, &Refusal::AlreadyInRoom, effects);
         };
         match ClientMessage::parse(line) {
             Ok(ClientMessage::RoomPeerMsg { to, payload }) => {
-                self.pass_in_room(from, room, to, payload, effects);
+                let payload_at = line.len() - payload.len();
+                self.pass_in_room(from, room, to, payload_at, effects);
             }
             Ok(ClientMessage::RoomPeerList) => {
                 let members = self.rooms.get(room).map_or(&[][..], Vec::as_slice);
-                let others = ServerMessage::RoomPeerList(self.ids(members, from));
+                let others = ServerMessage::RoomPeerList(self.ids(members, Some(from)));
                 tell(from, &others, effects);
             }
             Err(Malformed::MissingArgument(verb @ Verb::RoomPeerMsg)) => {
-                refuse(from, &Refusal::MissingArgument(verb), effects);
+                self.refuse(from, &Refusal::MissingArgument(verb), effects);
             }
             Ok(ClientMessage::Hello(_) | ClientMessage::Session(_) | ClientMessage::Room(_))
             | Err(
@@ -345,32 +533,37 @@ impl Relay {
                 | Malformed::InvalidPeerId
                 | Malformed::InvalidRoomId(_)
                 | Malformed::Unknown,
-            ) => refuse(from, &Refusal::AlreadyInRoom, effects),
+            ) => self.refuse(from, &Refusal::AlreadyInRoom, effects),
         }
     }
 
     fn pass_in_room(
-        &self,
+        &mut self,
         from: ConnectionId,
         room: &RoomId,
         to: &str,
-        payload: &str,
+        payload_at: usize,
         effects: &mut Vec<Effect>,
     ) {
         let Some(&addressee) = self.peers.get(to) else {
-            return refuse(from, &Refusal::PeerNotFound(to), effects);
+            return self.refuse(from, &Refusal::PeerNotFound(to), effects);
         };
         let here =
             |peer: &&Peer| matches!(&peer.place, Place::Room(other_room) if other_room == room);
         let (Some(_), Some(sender)) = (self.peer(addressee).filter(here), self.peer(from)) else {
-            return refuse(from, &Refusal::PeerNotInRoom(to), effects);
+            return self.refuse(from, &Refusal::PeerNotInRoom(to), effects);
         };
-        let from = sender.id.clone();
-        tell(
-            addressee,
-            &ServerMessage::RoomPeerMsg { from, payload },
-            effects,
-        );
+        effects.push(Effect::PassOn {
+            to: addressee,
+            from: sender.id.clone(),
+            payload_at,
+        });
+    }
+
+    fn refuse(&mut self, to: ConnectionId, refusal: &Refusal<'_>, effects: &mut Vec<Effect>) {
+        self.tally.errors += 1;
+        let error = ServerMessage::Error(&refusal.to_string());
+        tell(to, &error, effects);
     }
 
     fn tick(&mut self, now: Instant, effects: &mut Vec<Effect>) {
@@ -390,6 +583,7 @@ impl Relay {
         self.stopping = true;
         self.peers.clear();
         self.rooms.clear();
+        self.sessions = 0;
         self.greetings.clear();
         let mut open: Vec<_> = self
             .connections
@@ -429,7 +623,14 @@ impl Relay {
         self.peers.remove(&peer.id);
         match peer.place {
             Place::Lobby => {}
-            Place::Session(partner) => self.close(partner, CloseReason::PartnerLeft, effects),
+            Place::Session(partner) => {
+                // The partner is in the same session: its own place says so until it is closed too.
+                if let Some(peer) = self.peer_mut(partner) {
+                    peer.place = Place::Lobby;
+                    self.sessions -= 1;
+                }
+                self.close(partner, CloseReason::PartnerLeft, effects);
+            }
             Place::Room(room) => self.leave_room(connection, peer.id, room, effects),
         }
     }
@@ -452,10 +653,10 @@ impl Relay {
         }
     }
 
-    fn ids(&self, members: &[ConnectionId], except: ConnectionId) -> Vec<PeerId> {
+    fn ids(&self, members: &[ConnectionId], except: Option<ConnectionId>) -> Vec<PeerId> {
         members
             .iter()
-            .filter(|&&member| member != except)
+            .filter(|&&member| Some(member) != except)
             .filter_map(|&member| Some(self.peer(member)?.id.clone()))
             .collect()
     }
@@ -480,13 +681,9 @@ fn tell(to: ConnectionId, message: &ServerMessage<'_>, effects: &mut Vec<Effect>
 }
 
 fn tell_all(all: &[ConnectionId], message: &ServerMessage<'_>, effects: &mut Vec<Effect>) {
-    let frame = Frame::Text(message.to_string().into());
+    let line: Arc<str> = message.to_string().into();
     effects.extend(all.iter().map(|&to| Effect::Send {
         to,
-        frame: frame.clone(),
+        line: Arc::clone(&line),
     }));
-}
-
-fn refuse(to: ConnectionId, refusal: &Refusal<'_>, effects: &mut Vec<Effect>) {
-    tell(to, &ServerMessage::Error(&refusal.to_string()), effects);
 }

@@ -8,6 +8,7 @@
 //! | `a> text` | `a` sends a text message; who was not there before connects first |
 //! | `a>> bytes` | `a` sends a binary message |
 //! | `a+ notices` | `a` connects and wants to know who calls it |
+//! | `a+ peer=x`, `a+ room=r` | `a` connects with a token for that peer or that room alone |
 //! | `a.` | `a` is gone, by a close or a reset |
 //! | `a! SlowConsumer` | the driver of `a` condemns it for that reason |
 //! | `+ 10 s` | so many seconds pass |
@@ -25,8 +26,13 @@ mod session;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use signalling::frame::{CloseReason, Frame};
-use signalling::relay::{ConnectionId, Effect, Event, Relay};
+use signalling::config::Limits;
+use signalling::frame::{CloseReason, Message};
+use signalling::relay::{ConnectionId, Effect, Event, Pass, Relay};
+
+/// Few of everything, so that a conversation can reach its bounds.
+const MAX_PEERS: usize = 60;
+const MAX_PEERS_PER_ROOM: usize = 55;
 
 struct Stage {
     relay: Relay,
@@ -68,8 +74,13 @@ impl Stage {
             reason = "some instant is needed to start from"
         )]
         let now = Instant::now();
+        let limits = Limits {
+            peers: MAX_PEERS,
+            peers_per_room: MAX_PEERS_PER_ROOM,
+            ..Limits::default()
+        };
         Self {
-            relay: Relay::new(Duration::from_secs(10)),
+            relay: Relay::new(&limits, Duration::from_secs(10)),
             names: BTreeMap::new(),
             connections_so_far: 0,
             now,
@@ -90,11 +101,11 @@ impl Stage {
             .find(|c: char| !c.is_alphanumeric())
             .unwrap_or(line.len());
         let (name, what) = line.split_at(end);
-        if let Some(notices) = what.strip_prefix('+') {
-            return self.connect(name, notices == " notices");
+        if let Some(how) = what.strip_prefix('+') {
+            return self.connect(name, how.trim_start());
         }
         if !self.names.contains_key(name) {
-            self.connect(name, false);
+            self.connect(name, "");
         }
         let connection = self.names[name];
         let event = if what == "." {
@@ -106,50 +117,79 @@ impl Stage {
                 reason: reason_called(reason),
             }
         } else if let Some(bytes) = what.strip_prefix(">>") {
-            let frame = Frame::Binary(payload(bytes).into());
-            Event::Received { connection, frame }
+            let bytes = payload(bytes);
+            return self.receive(connection, Message::Binary(bytes.as_bytes()));
         } else if let Some(text) = what.strip_prefix('>') {
-            let frame = Frame::Text(payload(text).into());
-            Event::Received { connection, frame }
+            return self.receive(connection, Message::Text(&payload(text)));
         } else {
             panic!("not understood: {line}");
         };
         self.handle(event);
     }
 
-    fn connect(&mut self, name: &str, wants_notices: bool) {
+    fn connect(&mut self, name: &str, how: &str) {
         // Never the same one twice, as the relay is promised.
         self.connections_so_far += 1;
         let connection = ConnectionId(self.connections_so_far);
         self.names.insert(name.to_owned(), connection);
+        let only = |what| how.strip_prefix(what);
         self.handle(Event::Connected {
             connection,
-            wants_notices,
+            wants_notices: how == "notices",
+            pass: Pass {
+                peer: only("peer=").map(|id| id.parse().expect("a peer id")),
+                room: only("room=").map(|id| id.parse().expect("a room id")),
+            },
         });
     }
 
-    fn handle(&mut self, event: Event) {
+    fn receive(&mut self, connection: ConnectionId, message: Message<'_>) {
+        let event = Event::Received {
+            connection,
+            message,
+        };
+        self.handle_with(event, Some(message));
+    }
+
+    fn handle(&mut self, event: Event<'_>) {
+        self.handle_with(event, None);
+    }
+
+    fn handle_with(&mut self, event: Event<'_>, message: Option<Message<'_>>) {
         let mut effects = Vec::new();
         self.relay.handle(event, self.now, &mut effects);
         for effect in effects {
-            let line = self.line_of(effect);
+            let line = self.line_of(effect, message);
             self.effects.push(line);
         }
     }
 
-    fn line_of(&self, effect: Effect) -> String {
-        match effect {
-            Effect::Send { to, frame } => match frame {
-                Frame::Text(text) => line(format!("<{}", self.name_of(to)), &text),
-                Frame::Binary(bytes) => {
-                    let text = String::from_utf8(bytes.into()).expect("scripts are text");
-                    line(format!("<<{}", self.name_of(to)), &text)
-                }
-            },
-            Effect::Close { connection, reason } => line(
+    fn line_of(&self, effect: Effect, message: Option<Message<'_>>) -> String {
+        match (effect, message) {
+            (Effect::Send { to, line: text }, _) => line(format!("<{}", self.name_of(to)), &text),
+            (Effect::Forward { to }, Some(Message::Text(text))) => {
+                line(format!("<{}", self.name_of(to)), text)
+            }
+            (Effect::Forward { to }, Some(Message::Binary(bytes))) => {
+                let text = std::str::from_utf8(bytes).expect("scripts are text");
+                line(format!("<<{}", self.name_of(to)), text)
+            }
+            (
+                Effect::PassOn {
+                    to,
+                    from,
+                    payload_at,
+                },
+                Some(Message::Text(text)),
+            ) => line(
+                format!("<{}", self.name_of(to)),
+                &format!("ROOM_PEER_MSG {from} {}", &text[payload_at..]),
+            ),
+            (Effect::Close { connection, reason }, _) => line(
                 format!("<{}# {}", self.name_of(connection), reason.code()),
                 reason.text(),
             ),
+            (effect, message) => panic!("{effect:?} cannot follow {message:?}"),
         }
     }
 

@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 use proptest::sample::select;
-use signalling::frame::{CloseReason, Frame};
-use signalling::relay::{ConnectionId, Effect, Event, Relay};
+use signalling::config::Limits;
+use signalling::frame::{CloseReason, Message};
+use signalling::relay::{ConnectionId, Effect, Event, Pass, Relay};
 
-use model::{HELLO_DEADLINE, Model, Saying};
+use model::{HELLO_DEADLINE, Model, Saying, Seen, Sent};
 
 /// One thing that happens. Connections are few and named by number, so that they meet.
 #[derive(Clone, Debug)]
@@ -76,7 +77,7 @@ impl Trial {
         )]
         let now = Instant::now();
         Self {
-            relay: Relay::new(HELLO_DEADLINE),
+            relay: Relay::new(&Limits::default(), HELLO_DEADLINE),
             model: Model::default(),
             now,
             names: BTreeMap::new(),
@@ -87,6 +88,7 @@ impl Trial {
     }
 
     fn take(&mut self, step: &Step) {
+        let mut sent = None;
         let event = match step {
             Step::Connect { who, wants_notices } => {
                 if self.names.contains_key(who) {
@@ -99,6 +101,7 @@ impl Trial {
                 Event::Connected {
                     connection,
                     wants_notices: *wants_notices,
+                    pass: Pass::default(),
                 }
             }
             Step::Say { who, what } => {
@@ -106,8 +109,11 @@ impl Trial {
                     return;
                 };
                 self.model.hear(connection, what);
-                let frame = what.frame();
-                Event::Received { connection, frame }
+                let message = sent.insert(what.sent()).message();
+                Event::Received {
+                    connection,
+                    message,
+                }
             }
             Step::Leave { who } => {
                 let Some(connection) = self.names.remove(who) else {
@@ -138,9 +144,13 @@ impl Trial {
         };
         let mut effects = Vec::new();
         self.relay.handle(event, self.now, &mut effects);
-        assert_eq!(effects, self.model.take_effects(), "after {step:?}");
-        for effect in &effects {
-            self.watch(effect);
+        let seen: Vec<_> = effects
+            .into_iter()
+            .map(|effect| Seen::of(effect, sent.as_ref()))
+            .collect();
+        assert_eq!(seen, self.model.take_seen(), "after {step:?}");
+        for seen in &seen {
+            self.watch(seen);
         }
         for &connection in self.names.values() {
             let partner = self.relay.partner(connection);
@@ -149,16 +159,16 @@ impl Trial {
     }
 
     /// What holds whatever the model says.
-    fn watch(&mut self, effect: &Effect) {
-        match effect {
-            Effect::Send { to, frame } => {
-                assert!(!self.closed.contains(to), "{to:?} is closed");
-                if *frame == Frame::Text("HELLO".into()) {
-                    self.registered.insert(*to);
+    fn watch(&mut self, seen: &Seen) {
+        match seen {
+            Seen::Heard { by, what } => {
+                assert!(!self.closed.contains(by), "{by:?} is closed");
+                if *what == Sent::Text("HELLO".into()) {
+                    self.registered.insert(*by);
                 }
-                assert!(self.registered.contains(to), "{to:?} is not registered");
+                assert!(self.registered.contains(by), "{by:?} is not registered");
             }
-            Effect::Close { connection, .. } => {
+            Seen::Closed { connection, .. } => {
                 assert!(
                     self.closed.insert(*connection),
                     "{connection:?} closed twice"
@@ -208,10 +218,10 @@ proptest! {
         // Every id was accepted, and the room held nobody but those six.
         prop_assert_eq!(trial.registered.intersection(&trial.names.values().copied().collect()).count(), 6);
         let mut effects = Vec::new();
-        let connection = trial.names[&5];
-        let frame = Saying::List.frame();
-        trial.relay.handle(Event::Received { connection, frame }, trial.now, &mut effects);
-        let frame = Frame::Text("ROOM_PEER_LIST a b c d Zoë".into());
-        prop_assert_eq!(effects, vec![Effect::Send { to: connection, frame }]);
+        let (connection, message) = (trial.names[&5], Message::Text("ROOM_PEER_LIST"));
+        let event = Event::Received { connection, message };
+        trial.relay.handle(event, trial.now, &mut effects);
+        let line = "ROOM_PEER_LIST a b c d Zoë".into();
+        prop_assert_eq!(effects, vec![Effect::Send { to: connection, line }]);
     }
 }

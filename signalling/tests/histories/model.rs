@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use signalling::frame::{CloseReason, Frame};
+use signalling::frame::{CloseReason, Message};
 use signalling::relay::{ConnectionId, Effect};
 
 pub(crate) const HELLO_DEADLINE: Duration = Duration::from_secs(10);
@@ -26,8 +26,63 @@ pub(crate) enum Saying {
     Binary(&'static [u8]),
 }
 
+/// What goes over a connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Sent {
+    Text(String),
+    Binary(Vec<u8>),
+}
+
+/// What the relay does, as the peers see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Seen {
+    Heard {
+        by: ConnectionId,
+        what: Sent,
+    },
+    Closed {
+        connection: ConnectionId,
+        reason: CloseReason,
+    },
+}
+
+impl Sent {
+    pub(crate) fn message(&self) -> Message<'_> {
+        match self {
+            Self::Text(text) => Message::Text(text),
+            Self::Binary(bytes) => Message::Binary(bytes),
+        }
+    }
+}
+
+impl Seen {
+    /// What an effect comes to, after that message.
+    pub(crate) fn of(effect: Effect, message: Option<&Sent>) -> Self {
+        let (by, what) = match (effect, message) {
+            (Effect::Send { to, line }, _) => (to, Sent::Text(line.to_string())),
+            (Effect::Forward { to }, Some(message)) => (to, message.clone()),
+            (
+                Effect::PassOn {
+                    to,
+                    from,
+                    payload_at,
+                },
+                Some(Sent::Text(text)),
+            ) => {
+                let line = format!("ROOM_PEER_MSG {from} {}", &text[payload_at..]);
+                (to, Sent::Text(line))
+            }
+            (Effect::Close { connection, reason }, _) => {
+                return Self::Closed { connection, reason };
+            }
+            (effect, message) => panic!("{effect:?} cannot follow {message:?}"),
+        };
+        Self::Heard { by, what }
+    }
+}
+
 impl Saying {
-    pub(crate) fn frame(&self) -> Frame {
+    pub(crate) fn sent(&self) -> Sent {
         let text = match self {
             Self::Hello(id) => format!("HELLO {id}"),
             Self::Session(id) => format!("SESSION {id}"),
@@ -36,9 +91,9 @@ impl Saying {
             Self::List => "ROOM_PEER_LIST".to_owned(),
             Self::Bare(verb) => (*verb).to_owned(),
             Self::Anything(text) => text.clone().into_owned(),
-            Self::Binary(bytes) => return Frame::Binary((*bytes).into()),
+            Self::Binary(bytes) => return Sent::Binary(bytes.to_vec()),
         };
-        Frame::Text(text.into())
+        Sent::Text(text)
     }
 }
 
@@ -64,12 +119,12 @@ pub(crate) struct Model {
     pub(crate) now: Duration,
     joins: usize,
     stopped: bool,
-    effects: Vec<Effect>,
+    seen: Vec<Seen>,
 }
 
 impl Model {
-    pub(crate) fn take_effects(&mut self) -> Vec<Effect> {
-        std::mem::take(&mut self.effects)
+    pub(crate) fn take_seen(&mut self) -> Vec<Seen> {
+        std::mem::take(&mut self.seen)
     }
 
     pub(crate) fn connect(&mut self, connection: ConnectionId, wants_notices: bool) {
@@ -93,9 +148,9 @@ impl Model {
         if me.sent_away {
             // Nothing of it counts any more.
         } else if let Some(partner) = me.partner {
-            self.effects.push(Effect::Send {
-                to: partner,
-                frame: what.frame(),
+            self.seen.push(Seen::Heard {
+                by: partner,
+                what: what.sent(),
             });
         } else if me.id.is_empty() {
             self.hear_stranger(&me, what);
@@ -198,7 +253,7 @@ impl Model {
             return;
         }
         self.person(connection).sent_away = true;
-        self.effects.push(Effect::Close { connection, reason });
+        self.seen.push(Seen::Closed { connection, reason });
         self.part(&me);
     }
 
@@ -230,7 +285,7 @@ impl Model {
         for person in &mut self.people {
             if !person.sent_away {
                 person.sent_away = true;
-                self.effects.push(Effect::Close {
+                self.seen.push(Seen::Closed {
                     connection: person.connection,
                     reason: CloseReason::Stopping,
                 });
@@ -276,9 +331,9 @@ impl Model {
     }
 
     fn tell(&mut self, person: &Person, line: String) {
-        self.effects.push(Effect::Send {
-            to: person.connection,
-            frame: Frame::Text(line.into()),
+        self.seen.push(Seen::Heard {
+            by: person.connection,
+            what: Sent::Text(line),
         });
     }
 }

@@ -3,9 +3,10 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
-use signalling::frame::{CloseReason, Frame};
+use signalling::frame::CloseReason;
 use signalling::relay::ConnectionId;
 
+use crate::model::Sent;
 use crate::words::Tag;
 use crate::world::Tally;
 
@@ -54,7 +55,7 @@ pub(crate) struct Peer {
     /// Whether its next reading is planned.
     pub(crate) reads_soon: bool,
     pub(crate) speed: Speed,
-    queue: VecDeque<Frame>,
+    queue: VecDeque<Sent>,
     bytes: usize,
     greeted: bool,
     /// The others in its room, as it read of them.
@@ -85,13 +86,13 @@ impl Peer {
         }
     }
 
-    pub(crate) fn push(&mut self, frame: Frame) -> Result<(), Full> {
-        let bytes = self.bytes + frame.len() + OVERHEAD_BYTES;
+    pub(crate) fn push(&mut self, sent: Sent) -> Result<(), Full> {
+        let bytes = self.bytes + cost(&sent);
         if bytes > OUTBOX_BYTES {
             return Err(Full);
         }
         self.bytes = bytes;
-        self.queue.push_back(frame);
+        self.queue.push_back(sent);
         Ok(())
     }
 
@@ -114,7 +115,7 @@ impl Peer {
         match self.speed {
             Speed::Fast => Some(Duration::from_millis(5)),
             Speed::Slow(bytes_per_second) => {
-                let bytes = (next.len() + OVERHEAD_BYTES) as f64;
+                let bytes = cost(next) as f64;
                 Some(Duration::from_secs_f64(bytes / f64::from(bytes_per_second)))
             }
             Speed::Deaf => None,
@@ -129,11 +130,11 @@ impl Peer {
             Speed::Deaf => 0,
         };
         for _ in 0..count {
-            let Some(frame) = self.queue.pop_front() else {
+            let Some(sent) = self.queue.pop_front() else {
                 return;
             };
-            self.bytes -= frame.len() + OVERHEAD_BYTES;
-            if let Frame::Text(line) = frame {
+            self.bytes -= cost(&sent);
+            if let Sent::Text(line) = sent {
                 self.understand(&line, tally);
             }
         }
@@ -191,4 +192,12 @@ impl Peer {
         assert_eq!(number, before + 1, "{from:?} to {to:?}");
         tally.tagged_messages_read += 1;
     }
+}
+
+fn cost(sent: &Sent) -> usize {
+    let payload = match sent {
+        Sent::Text(text) => text.len(),
+        Sent::Binary(bytes) => bytes.len(),
+    };
+    payload + OVERHEAD_BYTES
 }

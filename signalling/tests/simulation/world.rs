@@ -7,10 +7,11 @@ use std::collections::{BTreeMap, BinaryHeap, HashMap, VecDeque};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use signalling::frame::{CloseReason, Frame};
-use signalling::relay::{ConnectionId, Effect, Event, Relay};
+use signalling::config::Limits;
+use signalling::frame::CloseReason;
+use signalling::relay::{ConnectionId, Event, Pass, Relay};
 
-use crate::model::{HELLO_DEADLINE, Model, Saying};
+use crate::model::{HELLO_DEADLINE, Model, Saying, Seen, Sent};
 use crate::peer::{Peer, Place, Speed};
 
 /// So many are there at once, more or less.
@@ -42,7 +43,7 @@ pub(crate) struct World {
     /// The number of the last message between any two.
     numbers: HashMap<(ConnectionId, ConnectionId), u64>,
     events: u64,
-    last: VecDeque<(Duration, Event)>,
+    last: VecDeque<(Duration, String)>,
     tally: Tally,
 }
 
@@ -83,7 +84,7 @@ impl World {
         Self {
             seed,
             chance: fastrand::Rng::with_seed(seed),
-            relay: Relay::new(HELLO_DEADLINE),
+            relay: Relay::new(&Limits::default(), HELLO_DEADLINE),
             model: Model::default(),
             start,
             now: Duration::ZERO,
@@ -184,6 +185,7 @@ impl World {
         self.happen(Event::Connected {
             connection,
             wants_notices,
+            pass: Pass::default(),
         });
         connection
     }
@@ -227,12 +229,21 @@ impl World {
             peer.asked = id;
         }
         self.model.hear(connection, &saying);
-        let frame = saying.frame();
-        self.happen(Event::Received { connection, frame });
+        let sent = saying.sent();
+        let message = sent.message();
+        let event = Event::Received {
+            connection,
+            message,
+        };
+        self.happen_with(event, Some(&sent));
     }
 
     /// One event, and in the same turn what follows from it, as the hub does it.
-    fn happen(&mut self, event: Event) {
+    fn happen(&mut self, event: Event<'_>) {
+        self.happen_with(event, None);
+    }
+
+    fn happen_with(&mut self, event: Event<'_>, sent: Option<&Sent>) {
         let mut full = Vec::new();
         let mut next = Some(event);
         while let Some(event) = next {
@@ -241,9 +252,13 @@ impl World {
             let mut effects = Vec::new();
             let now = self.start + self.now;
             self.relay.handle(event, now, &mut effects);
-            assert_eq!(effects, self.model.take_effects());
-            for effect in effects {
-                full.extend(self.deliver(effect));
+            let seen: Vec<_> = effects
+                .into_iter()
+                .map(|effect| Seen::of(effect, sent))
+                .collect();
+            assert_eq!(seen, self.model.take_seen());
+            for seen in seen {
+                full.extend(self.deliver(seen));
             }
             next = full.pop().map(|connection| {
                 let reason = CloseReason::SlowConsumer;
@@ -253,29 +268,29 @@ impl World {
         }
     }
 
-    fn remember(&mut self, event: &Event) {
+    fn remember(&mut self, event: &Event<'_>) {
         if self.last.len() == EVENTS_TOLD {
             self.last.pop_front();
         }
-        self.last.push_back((self.now, event.clone()));
+        self.last.push_back((self.now, format!("{event:?}")));
     }
 
     /// Gives a peer what is for it; returns the one for which there is no room.
-    fn deliver(&mut self, effect: Effect) -> Option<ConnectionId> {
-        match effect {
-            Effect::Send { to, frame } => {
-                self.notice(to, &frame);
+    fn deliver(&mut self, seen: Seen) -> Option<ConnectionId> {
+        match seen {
+            Seen::Heard { by: to, what } => {
+                self.notice(to, &what);
                 let peer = self
                     .peers
                     .get_mut(&to)
                     .expect("only to those who are there");
                 assert_ne!(peer.place, Place::Gone, "{to:?} is closed");
                 assert_ne!(peer.place, Place::Greeting, "{to:?} is not registered");
-                let is_full = peer.push(frame).is_err();
+                let is_full = peer.push(what).is_err();
                 self.plan_reading(to);
                 is_full.then_some(to)
             }
-            Effect::Close { connection, reason } => {
+            Seen::Closed { connection, reason } => {
                 self.free(connection);
                 let peer = self.peers.get_mut(&connection).expect("it is there");
                 assert_ne!(peer.place, Place::Gone, "{connection:?} is closed twice");
@@ -288,8 +303,8 @@ impl World {
     }
 
     /// Learns from an answer of the relay where its addressee is from now on.
-    fn notice(&mut self, to: ConnectionId, frame: &Frame) {
-        let Frame::Text(line) = frame else { return };
+    fn notice(&mut self, to: ConnectionId, what: &Sent) {
+        let Sent::Text(line) = what else { return };
         let peer = self
             .peers
             .get_mut(&to)
