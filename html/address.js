@@ -45,6 +45,23 @@ export function takeToken(hash) {
 }
 
 /**
+ * Who we may be by a token that is a JWT (RFC 7519) and says so; null for anybody. Only the relay can
+ * tell whether it is a good one.
+ *
+ * @param {string} token
+ * @returns {string | null}
+ */
+export function peerOf(token) {
+  try {
+    const claims = atob((token.split('.')[1] ?? '').replaceAll('-', '+').replaceAll('_', '/'));
+    const { peer } = JSON.parse(new TextDecoder().decode(Uint8Array.from(claims, (byte) => byte.charCodeAt(0))));
+    return typeof peer === 'string' ? peerIdOrNull(peer) : null;
+  } catch {
+    return null;
+  }
+}
+
+/**
  * The address of the relay's WebSocket: the one that `?relay=` names, else the server the page came
  * from. Null when `?relay=` is no WebSocket address, or the page came from no server.
  *

@@ -1,7 +1,7 @@
 // What lets us in at the relay: the token, kept for reloads, and the question whether it does, which is
 // also the one for ICE servers. The token is never shown, logged or put into an error.
 
-import { iceServersUrl, takeToken, withToken } from './address.js';
+import { iceServersUrl, peerOf, takeToken, withToken } from './address.js';
 import { readAnswer } from './ice-servers.js';
 
 /** @import { Answer } from './ice-servers.js' */
@@ -41,6 +41,11 @@ export class Entrance {
     this.#asking = null;
     remember(this.#relay, taken.token);
     return true;
+  }
+
+  /** Who the token says we are; null for anybody. */
+  get peer() {
+    return this.#token === null ? null : peerOf(this.#token);
   }
 
   /** The address of the WebSocket, and whether the token is part of it. */

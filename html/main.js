@@ -61,7 +61,7 @@ function start() {
   signaller = new Signaller(entrance, dispatch);
   const wishes = parseHash(location.hash);
   isRelayOnly = wishes.relayOnly;
-  dispatch({ type: 'start', id: wishes.id ?? randomId(Math.random()) });
+  dispatch({ type: 'start', id: wishes.id ?? entrance.peer ?? randomId(Math.random()) });
   if (wishes.call !== null) call(wishes.call, wishes.send);
   addEventListener('hashchange', onHashChange);
   // Whoever is left behind shall know at once, with or without a relay.
@@ -74,13 +74,15 @@ function start() {
 }
 
 function onHashChange() {
-  if (entrance.readAddress()) {
+  const isOther = entrance.readAddress();
+  if (isOther) {
     loan.forget();
     dispatch({ type: 'new-token' });
   }
   const wishes = parseHash(location.hash);
   isRelayOnly = wishes.relayOnly;
-  if (wishes.id !== null) dispatch({ type: 'change-id', id: wishes.id });
+  const id = wishes.id ?? (isOther ? entrance.peer : null);
+  if (id !== null) dispatch({ type: 'change-id', id });
   if (wishes.call === null) return;
   // Only the address with which the page was opened may turn the camera on: another page that opened this
   // one could change it later.

@@ -12,12 +12,12 @@ export const binaries = process.env.ALDIS_BIN ?? join(import.meta.dirname ?? '.'
 
 /** The relay. */
 export class Relay extends Program {
-  constructor(port = 0) {
-    super(join(binaries, 'signalling'), ['--listen', `127.0.0.1:${port}`], { name: 'signalling' });
+  constructor(port, args) {
+    super(join(binaries, 'signalling'), ['--listen', `127.0.0.1:${port}`, ...args], { name: 'signalling' });
   }
 
-  static async start(port = 0) {
-    const relay = new Relay(port);
+  static async start(port = 0, args = []) {
+    const relay = new Relay(port, args);
     const [, page, socket] = await relay.line(/page (http:\S+)\s+WebSocket (ws:\S+)/);
     relay.page = page;
     relay.url = socket;

@@ -20,8 +20,8 @@ export class Stage {
     return started;
   }
 
-  relay(port) {
-    return this.keep(Relay.start(port));
+  relay(port, args) {
+    return this.keep(Relay.start(port, args));
   }
 
   /** A client that sends a test picture and a tone, unless `args` say otherwise. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { iceServersUrl, parseHash, randomId, relayUrl, takeToken, withToken } from '../address.js';
+import { iceServersUrl, parseHash, randomId, relayUrl, peerOf, takeToken, withToken } from '../address.js';
 import { isPeerId } from '../protocol.js';
 
 test('an address without wishes', () => {
@@ -51,6 +51,16 @@ test('what no header could carry is taken out too, but is no token', () => {
 
 test('of several tokens the first counts and none stays', () => {
   assert.deepEqual(takeToken('#token=one&id=me&token=two'), { token: 'one', rest: '#id=me' });
+});
+
+test('a token may say who we are', () => {
+  /** @param {unknown} claims */
+  const jwt = (claims) => `${btoa('{"alg":"HS256"}')}.${Buffer.from(JSON.stringify(claims)).toString('base64url')}.c2ln`;
+  assert.equal(peerOf(jwt({ exp: 1, peer: 'ann' })), 'ann');
+  assert.equal(peerOf(jwt({ exp: 1, peer: 'zoë?~' })), 'zoë?~');
+  for (const token of [jwt({ exp: 1 }), jwt({ peer: 7 }), jwt({ peer: 'two words' }), jwt(null), 'a.b.c', 'a.!.c', 'secret', '']) {
+    assert.equal(peerOf(token), null, token);
+  }
 });
 
 test('a token goes into the address of the WebSocket, whole', () => {
