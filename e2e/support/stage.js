@@ -2,6 +2,7 @@
 
 import { Browser } from './browser.js';
 import { Client, Relay, RoomClient, Screen, Sound } from './programs.js';
+import { TurnServer } from './turn-server.js';
 
 export class Stage {
   /** @param {import('node:test').TestContext} test */
@@ -44,6 +45,11 @@ export class Stage {
 
   screen(width, height) {
     return this.keep(Screen.start(width, height));
+  }
+
+  /** @param {string[]} credentials the options of coturn that say who may use it */
+  turnServer(credentials) {
+    return this.keep(TurnServer.start(credentials));
   }
 
   sound() {
