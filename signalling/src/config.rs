@@ -29,6 +29,9 @@ pub const READ_BYTES: usize = 64 * 1024;
 /// Left to itself the kernel takes megabytes before anybody notices that a peer does not read.
 pub const SEND_BUFFER_BYTES: usize = 128 * 1024;
 
+/// How often files are looked at that may change while the relay runs.
+pub const WATCH_INTERVAL: Duration = Duration::from_secs(1);
+
 /// How many connections may wait to be accepted.
 pub const BACKLOG: i32 = 1024;
 

@@ -10,6 +10,7 @@ use async_std::task;
 use clap::Parser;
 use futures_util::StreamExt;
 use signalling::cli::Args;
+use signalling::server::StartError;
 use signalling::{Config, Server};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
@@ -31,7 +32,10 @@ async fn run(config: Config) -> anyhow::Result<()> {
     let mut signals = Signals::new([Signal::Int, Signal::Term])
         .context("cannot take part in the system's signals")?;
     let listen = config.listen;
-    let server = Server::bind(config).map_err(|error| cannot_listen(&error, listen))?;
+    let server = Server::bind(config).map_err(|error| match error {
+        StartError::Listen(error) => cannot_listen(&error, listen),
+        StartError::File(error) => error,
+    })?;
     announce(&server);
     server
         .serve(async {

@@ -1,11 +1,13 @@
 //! Accepts connections and drives them, all on the thread it is called on, until told to stop.
 
+use std::cell::{Cell, RefCell};
+use std::fmt;
 use std::future::Future;
-use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
+use std::io::{self, Write as _};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::pin::pin;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_io::Async;
 use async_std::future::timeout;
@@ -14,9 +16,15 @@ use futures_util::{FutureExt, select_biased};
 use socket2::{Domain, SockRef, Socket, Type};
 use tracing::{debug, info, warn};
 
-use crate::config::{BACKLOG, Config, DRAIN_DEADLINE, Deadlines, SEND_BUFFER_BYTES};
+use crate::admission::{Admission, Refused};
+use crate::config::{
+    BACKLOG, Config, DRAIN_DEADLINE, Deadlines, SEND_BUFFER_BYTES, WATCH_INTERVAL,
+};
+use crate::door::Door;
 use crate::http;
 use crate::hub::Hub;
+use crate::tls::Tls;
+use crate::token_file::TokenFile;
 use crate::wire::Wire;
 
 /// The pause after a failed accept: it doubles from the first to the second as failures go on.
@@ -35,46 +43,73 @@ pub struct Server {
 }
 
 /// What the tasks of all connections share.
-struct Shared {
-    config: Config,
-    hub: Hub,
+pub(crate) struct Shared {
+    pub(crate) config: Config,
+    pub(crate) hub: Hub,
+    pub(crate) door: RefCell<Door>,
+    pub(crate) admission: RefCell<Admission>,
+    /// Whether new peers may come: not while accepting fails, nor once the relay is stopping.
+    pub(crate) takes_peers: Cell<bool>,
+    token_file: RefCell<Option<TokenFile>>,
+    tls: Option<Tls>,
+}
+
+/// Why a relay cannot start.
+#[derive(Debug)]
+pub enum StartError {
+    /// It cannot listen.
+    Listen(io::Error),
+    /// A file it was told to use cannot be used.
+    File(anyhow::Error),
+}
+
+/// A connection that was let in, for as long as it is here.
+struct Visit {
+    shared: Rc<Shared>,
+    from: IpAddr,
+    is_greeted: bool,
 }
 
 impl Server {
     /// Starts to listen.
     ///
     /// # Errors
-    /// When the address is in use, not this machine's, or not permitted.
-    pub fn bind(config: Config) -> io::Result<Self> {
-        let address = config.listen;
-        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
-        // So that a relay that was stopped can be started again at once.
-        socket.set_reuse_address(true)?;
-        socket.bind(&address.into())?;
-        socket.listen(BACKLOG)?;
-        Self::from_listener(socket.into(), config)
+    /// When the address is in use, not this machine's, or not permitted; or when the certificate or
+    /// the token file cannot be used.
+    pub fn bind(config: Config) -> Result<Self, StartError> {
+        let listener = listen(config.listen).map_err(StartError::Listen)?;
+        Self::from_listener(listener, config)
     }
 
     /// Takes over a socket that listens already; what the configuration says of that is ignored.
     ///
     /// # Errors
-    /// When it is no listening TCP socket.
-    pub fn from_listener(listener: TcpListener, config: Config) -> io::Result<Self> {
-        let address = listener.local_addr()?;
-        // What is accepted inherits both (Linux), at no cost. Lines are short and somebody waits for
-        // each of them.
-        let socket = SockRef::from(&listener);
-        socket.set_tcp_nodelay(true)?;
-        socket.set_send_buffer_size(SEND_BUFFER_BYTES)?;
+    /// When it is no listening TCP socket; or when the certificate or the token file cannot be used.
+    pub fn from_listener(listener: TcpListener, config: Config) -> Result<Self, StartError> {
+        let tls = config.tls.as_ref().map(Tls::load).transpose();
+        let tokens = config.token_file.as_deref().map(TokenFile::open);
+        let tls = tls.map_err(StartError::File)?;
+        let (token_file, secrets) = tokens.transpose().map_err(StartError::File)?.unzip();
+        let (listener, address) = prepare(listener).map_err(StartError::Listen)?;
         info!(%address, "listening");
         Ok(Self {
-            listener: Some(Async::new(listener)?),
+            listener: Some(listener),
             address,
             shared: Rc::new(Shared {
                 hub: Hub::new(&config),
+                door: RefCell::new(Door::new(config.allowed_origins.as_deref(), secrets)),
+                admission: RefCell::new(Admission::new(&config.limits)),
+                takes_peers: Cell::new(true),
+                token_file: RefCell::new(token_file),
+                tls,
                 config,
             }),
         })
+    }
+
+    /// The SHA-256 of the certificate, as `AA:BB:..`; `None` without TLS.
+    pub fn fingerprint(&self) -> Option<String> {
+        self.shared.tls.as_ref().map(Tls::fingerprint)
     }
 
     /// Where a program on this machine reaches the relay: the real port, and never the unspecified
@@ -94,6 +129,7 @@ impl Server {
             () = pin!(stop.fuse()) => {}
             () = self.accept().fuse() => {}
             () = self.tick().fuse() => {}
+            () = self.watch().fuse() => {}
         }
         self.drain().await;
     }
@@ -106,16 +142,55 @@ impl Server {
         let mut pause = ACCEPT_PAUSE.0;
         loop {
             match listener.accept().await {
-                Ok((stream, from)) => {
+                Ok((socket, from)) => {
                     pause = ACCEPT_PAUSE.0;
-                    debug!(%from, "accepted");
-                    task::spawn_local(serve(stream, Rc::clone(&self.shared)));
+                    self.shared.takes_peers.set(true);
+                    self.take_in(socket, from.ip());
                 }
                 Err(error) => {
+                    self.shared.takes_peers.set(false);
                     warn!(%error, ?pause, "cannot accept connections, pausing");
                     task::sleep(pause).await;
                     pause = (pause * 2).min(ACCEPT_PAUSE.1);
                 }
+            }
+        }
+    }
+
+    fn take_in(&self, socket: Async<TcpStream>, from: IpAddr) {
+        let admitted = self.shared.admission.borrow_mut().arrive(from, now());
+        if let Err(refused) = admitted {
+            debug!(%from, ?refused, "turned away");
+            return self.turn_away(&socket, refused);
+        }
+        debug!(%from, "accepted");
+        let visit = Visit {
+            shared: Rc::clone(&self.shared),
+            from,
+            is_greeted: false,
+        };
+        task::spawn_local(serve(socket, visit));
+    }
+
+    /// Says why, to those who could understand it and are there to listen. Nothing is waited for.
+    fn turn_away(&self, socket: &Async<TcpStream>, refused: Refused) {
+        if self.shared.tls.is_none() {
+            let mut socket = socket.get_ref();
+            let _ = socket.write(refused.response().as_bytes());
+            let _ = socket.shutdown(Shutdown::Write);
+        }
+    }
+
+    /// Reads again what may have changed.
+    async fn watch(&self) {
+        loop {
+            task::sleep(WATCH_INTERVAL).await;
+            if let Some(tls) = &self.shared.tls {
+                tls.refresh();
+            }
+            let mut token_file = self.shared.token_file.borrow_mut();
+            if let Some(secrets) = token_file.as_mut().and_then(TokenFile::refresh) {
+                self.shared.door.borrow_mut().change_secrets(secrets);
             }
         }
     }
@@ -130,6 +205,7 @@ impl Server {
 
     async fn drain(mut self) {
         info!("stopping");
+        self.shared.takes_peers.set(false);
         self.listener.take();
         self.shared.hub.stop();
         // Deadlines go on to be kept.
@@ -157,12 +233,63 @@ fn tick(deadlines: &Deadlines) -> Duration {
     (*shortest / 10).clamp(TICK.0, TICK.1)
 }
 
-/// Serves one connection to its end.
-async fn serve(socket: Async<TcpStream>, shared: Rc<Shared>) {
-    let wire = Wire::new(socket, None);
-    if let Some(opened) = http::serve(wire, &shared.config).await {
-        let connection = shared.hub.open(opened);
+/// Serves one connection until it is done with HTTP; then it is the hub's.
+async fn serve(socket: Async<TcpStream>, mut visit: Visit) {
+    let tls = match visit.shared.tls.as_ref().map(Tls::accept).transpose() {
+        Ok(tls) => tls,
+        Err(error) => return warn!(%error, "TLS cannot be used"),
+    };
+    let opened = http::serve(Wire::new(socket, tls), &visit.shared.config).await;
+    if let Some(opened) = opened {
+        visit.is_greeted = true;
+        visit.shared.admission.borrow_mut().greeted();
+        let connection = visit.shared.hub.open(opened);
         // A task of its own, so that nothing of HTTP is kept for as long as the WebSocket lives.
-        task::spawn_local(async move { shared.hub.drive(connection).await });
+        task::spawn_local(async move { visit.shared.hub.drive(connection).await });
     }
+}
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    // So that a relay that was stopped can be started again at once.
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+fn prepare(listener: TcpListener) -> io::Result<(Async<TcpListener>, SocketAddr)> {
+    let address = listener.local_addr()?;
+    // What is accepted inherits both (Linux), at no cost. Lines are short and somebody waits for each
+    // of them.
+    let socket = SockRef::from(&listener);
+    socket.set_tcp_nodelay(true)?;
+    socket.set_send_buffer_size(SEND_BUFFER_BYTES)?;
+    Ok((Async::new(listener)?, address))
+}
+
+impl Drop for Visit {
+    fn drop(&mut self) {
+        let mut admission = self.shared.admission.borrow_mut();
+        admission.leave(self.from, self.is_greeted);
+    }
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Listen(error) => write!(f, "{error}"),
+            Self::File(error) => write!(f, "{error:#}"),
+        }
+    }
+}
+
+impl std::error::Error for StartError {}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the server owns the admission, so the clock is read here"
+)]
+fn now() -> Instant {
+    Instant::now()
 }

@@ -93,11 +93,6 @@ impl Wire {
         self.tls.as_ref().is_some_and(|tls| tls.wants_write())
     }
 
-    /// Whether everything is encrypted.
-    pub(crate) fn is_encrypted(&self) -> bool {
-        self.tls.is_some()
-    }
-
     /// Says that nothing more is written. Who is not there any more need not hear it.
     pub(crate) fn shut(&mut self) {
         if self.is_shut {
