@@ -107,11 +107,6 @@ impl Decoder {
         Ok(Some((self.take(head, payload, max_message_bytes)?, end)))
     }
 
-    /// Whether a message has begun that has not ended.
-    pub fn is_between(&self) -> bool {
-        self.begun.is_some()
-    }
-
     fn take(
         &mut self,
         head: Head,
@@ -309,5 +304,160 @@ fn close_code(payload: &[u8]) -> Result<Option<u16>, CloseReason> {
     match u16::from_be_bytes([a, b]) {
         code @ (1000..=1003 | 1007..=1014 | 3000..=4999) => Ok(Some(code)),
         _ => Err(CloseReason::BrokenFrame),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MAX: usize = 256 * 1024;
+
+    /// What a client sends: a frame of ours with a mask.
+    fn masked(first: u8, payload: &[u8]) -> Vec<u8> {
+        let mut plain = Vec::new();
+        encode(Opcode::Text, &[payload], &mut plain);
+        let head_bytes = plain.len() - payload.len();
+        let mask = [0x37, 0xfa, 0x21, 0x3d];
+        let mut frame = plain[..head_bytes].to_vec();
+        frame[0] = first;
+        frame[1] |= 0x80;
+        frame.extend(mask);
+        let masked = payload.iter().zip(mask.into_iter().cycle());
+        frame.extend(masked.map(|(byte, mask)| byte ^ mask));
+        frame
+    }
+
+    fn next(decoder: &mut Decoder, bytes: &mut [u8]) -> Result<Option<Incoming>, CloseReason> {
+        let length = bytes.len();
+        let taken = decoder.next(bytes, MAX)?;
+        Ok(taken.map(|(incoming, used)| {
+            assert_eq!(used, length);
+            incoming
+        }))
+    }
+
+    #[test]
+    fn the_examples_of_the_rfc_are_understood() {
+        let mut hello = *b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58";
+        let incoming = next(&mut Decoder::default(), &mut hello).expect("a frame");
+        let is_text = true;
+        let payload = 6..11;
+        assert_eq!(incoming, Some(Incoming::Message { is_text, payload }));
+        assert_eq!(&hello[6..], b"Hello");
+
+        let start = encode_in_place(Opcode::Text, &mut hello, &(6..11));
+        assert_eq!(&hello[start..], b"\x81\x05Hello");
+    }
+
+    #[test]
+    fn frames_of_every_length_are_taken_out_whole_and_framed_anew_in_place() {
+        for bytes in [0, 1, 7, 8, 9, 125, 126, 127, 65_535, 65_536, MAX] {
+            let payload: Vec<u8> = (0..bytes).map(|at| (at % 251) as u8).collect();
+            let mut frame = masked(0x82, &payload);
+            for missing in [1, 2, frame.len() - 1] {
+                let mut part = frame[..frame.len() - missing].to_vec();
+                let taken = Decoder::default().next(&mut part, MAX);
+                assert_eq!(taken, Ok(None), "{bytes} bytes, {missing} missing");
+            }
+            let incoming = next(&mut Decoder::default(), &mut frame).expect("a frame");
+            let Some(Incoming::Message {
+                is_text: false,
+                payload: range,
+            }) = incoming
+            else {
+                panic!("{bytes}: {incoming:?}");
+            };
+            assert!(frame[range.clone()] == payload);
+            let start = encode_in_place(Opcode::Binary, &mut frame, &range);
+            let mut expected = Vec::new();
+            encode(Opcode::Binary, &[&payload], &mut expected);
+            assert!(frame[start..] == expected);
+            assert_eq!(frame_bytes(&expected), expected.len());
+        }
+    }
+
+    #[test]
+    fn a_message_may_come_in_pieces_with_control_frames_between_them() {
+        let mut decoder = Decoder::default();
+        let euro = "5 \u{20ac}".as_bytes();
+        let mut steps = [
+            (masked(0x01, &euro[..3]), Incoming::Fragment),
+            (masked(0x89, b"?"), Incoming::Ping { payload: 6..7 }),
+            (masked(0x00, &euro[3..4]), Incoming::Fragment),
+            (masked(0x8a, b"!"), Incoming::Pong),
+            (
+                masked(0x80, &euro[4..]),
+                Incoming::Assembled {
+                    is_text: true,
+                    payload: euro.to_vec(),
+                },
+            ),
+        ];
+        for (bytes, expected) in &mut steps {
+            let incoming = next(&mut decoder, bytes).expect("a frame");
+            assert_eq!(incoming.as_ref(), Some(&*expected));
+        }
+    }
+
+    #[test]
+    fn what_breaks_a_rule_is_told_apart_by_the_rule() {
+        let unmasked = b"\x81\x05Hello".to_vec();
+        let huge = b"\x82\xff\x80\0\0\0\0\0\0\0".to_vec();
+        for (mut bytes, reason) in [
+            (unmasked, CloseReason::BrokenFrame),
+            (masked(0xc1, b"reserved bit"), CloseReason::BrokenFrame),
+            (masked(0x83, b"reserved opcode"), CloseReason::BrokenFrame),
+            (masked(0x09, b"ping in pieces"), CloseReason::BrokenFrame),
+            (masked(0x89, &[0; 126]), CloseReason::BrokenFrame),
+            (masked(0x80, b"continues nothing"), CloseReason::BrokenFrame),
+            (masked(0x88, b"x"), CloseReason::BrokenFrame),
+            (
+                masked(0x88, &1005_u16.to_be_bytes()),
+                CloseReason::BrokenFrame,
+            ),
+            (masked(0x88, b"\x03\xe8\xff"), CloseReason::InvalidUtf8),
+            (masked(0x81, b"\xff"), CloseReason::InvalidUtf8),
+            (masked(0x82, &vec![0; MAX + 1]), CloseReason::MessageTooBig),
+            (huge, CloseReason::MessageTooBig),
+        ] {
+            let outcome = Decoder::default().next(&mut bytes, MAX);
+            assert_eq!(
+                outcome,
+                Err(reason),
+                "{:02x?}",
+                &bytes[..bytes.len().min(12)]
+            );
+        }
+    }
+
+    #[test]
+    fn pieces_together_are_bounded_like_a_message_in_one_piece() {
+        let mut decoder = Decoder::default();
+        let half = vec![b'x'; MAX / 2 + 1];
+        let first = next(&mut decoder, &mut masked(0x01, &half));
+        assert_eq!(first, Ok(Some(Incoming::Fragment)));
+        let second = next(&mut decoder, &mut masked(0x80, &half));
+        assert_eq!(second, Err(CloseReason::MessageTooBig));
+    }
+
+    #[test]
+    fn a_new_message_may_not_begin_before_the_old_one_has_ended() {
+        let mut decoder = Decoder::default();
+        next(&mut decoder, &mut masked(0x01, b"begun")).expect("a beginning");
+        let second = next(&mut decoder, &mut masked(0x81, b"another"));
+        assert_eq!(second, Err(CloseReason::BrokenFrame));
+    }
+
+    #[test]
+    fn a_close_is_understood_with_and_without_a_code() {
+        for (payload, code) in [
+            (&b""[..], None),
+            (b"\x03\xe8", Some(1000)),
+            (b"\x0f\xa0gone", Some(4000)),
+        ] {
+            let incoming = next(&mut Decoder::default(), &mut masked(0x88, payload));
+            assert_eq!(incoming, Ok(Some(Incoming::Close { code })));
+        }
     }
 }

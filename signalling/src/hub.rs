@@ -3,18 +3,19 @@
 //! Everything runs on one thread, and the state is borrowed only inside the methods here, none of
 //! which waits: there is no lock, no channel and no other task on the way from one peer to another.
 
+mod intake;
+
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::future::poll_fn;
 use std::mem;
 use std::num::NonZeroU32;
-use std::ops::Range;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use tracing::{debug, info_span};
 
-use crate::codec::{self, Incoming, Opcode};
+use crate::codec::Opcode;
 use crate::config::{CONGESTED_ABOVE, Config, Deadlines, Limits, READ_BYTES};
 use crate::connection::{Clockwork, Connection, Due};
 use crate::frame::{CloseReason, Message};
@@ -195,177 +196,6 @@ impl State {
         }
         cx.waker().wake_by_ref();
         Poll::Pending
-    }
-
-    /// Whether a connection is not to be read because too much waits for its partner.
-    fn is_held_up(&mut self, id: ConnectionId, now: Instant) -> bool {
-        let congested_above = self.congested_above();
-        let Some(partner) = self.relay.partner(id) else {
-            return false;
-        };
-        let Some(partner) = self.connections.get_mut(&partner) else {
-            return false;
-        };
-        let is_congested = partner.is_open() && partner.outbox.len() > congested_above;
-        if is_congested {
-            partner.hold_up(id, now);
-        }
-        is_congested
-    }
-
-    /// Reads once. Whether the peer is still there.
-    fn read(&mut self, id: ConnectionId, now: Instant, cx: &mut Context<'_>) -> Poll<bool> {
-        let Some(connection) = self.connections.get_mut(&id) else {
-            return Poll::Ready(false);
-        };
-        if connection.rest.is_empty() {
-            // The buffer of all, which nobody else needs before this turn is over.
-            let mut buffer = mem::take(&mut self.buffer);
-            let outcome = connection.wire.poll_read(cx, &mut buffer);
-            if let Poll::Ready(Ok(count @ 1..)) = outcome {
-                let taken = self.take_in(id, &mut buffer[..count], now);
-                self.keep_rest(id, &buffer[taken..count]);
-            }
-            self.buffer = buffer;
-            return outcome.map(|read| matches!(read, Ok(1..)));
-        }
-        let mut bytes = mem::take(&mut connection.rest);
-        let begun = bytes.len();
-        bytes.resize(begun + READ_BYTES, 0);
-        let outcome = connection.wire.poll_read(cx, &mut bytes[begun..]);
-        let count = match outcome {
-            Poll::Ready(Ok(count)) => count,
-            Poll::Ready(Err(_)) | Poll::Pending => 0,
-        };
-        bytes.truncate(begun + count);
-        let taken = match count {
-            0 => 0,
-            _ => self.take_in(id, &mut bytes, now),
-        };
-        bytes.drain(..taken);
-        if let Some(connection) = self.open_connection(id) {
-            connection.rest = bytes;
-        }
-        outcome.map(|read| matches!(read, Ok(1..)))
-    }
-
-    fn keep_rest(&mut self, id: ConnectionId, rest: &[u8]) {
-        if let Some(connection) = self.open_connection(id) {
-            connection.rest = rest.to_vec();
-        }
-    }
-
-    /// Takes all whole frames out of what was read and acts on them; returns how many bytes that was.
-    ///
-    /// In a session, messages that follow one another go out in one piece, from where they lie.
-    fn take_in(&mut self, id: ConnectionId, bytes: &mut [u8], now: Instant) -> usize {
-        let Some(connection) = self.open_connection(id) else {
-            return bytes.len();
-        };
-        connection.heard = true;
-        let mut decoder = mem::take(&mut connection.decoder);
-        let mut partner = self.relay.partner(id);
-        let mut run = Run::default();
-        let (mut at, mut frames) = (0, 0);
-        let broken = loop {
-            let (incoming, used) = match decoder.next(&mut bytes[at..], self.limits.message_bytes) {
-                Ok(Some(taken)) => taken,
-                Ok(None) => break None,
-                Err(reason) => break Some(reason),
-            };
-            frames += 1;
-            match (incoming, partner) {
-                (Incoming::Message { is_text, payload }, Some(_)) => {
-                    run.add(is_text, bytes, at + payload.start..at + payload.end);
-                }
-                (incoming, _) => {
-                    self.send_run(id, &mut run, bytes, now);
-                    self.act(id, incoming, &bytes[at..], now);
-                    if self.open_connection(id).is_none() {
-                        return bytes.len();
-                    }
-                    partner = self.relay.partner(id);
-                }
-            }
-            at += used;
-        };
-        self.send_run(id, &mut run, bytes, now);
-        let reason = broken.or_else(|| self.has_said_too_much(id, frames));
-        if let Some(connection) = self.connections.get_mut(&id) {
-            connection.decoder = decoder;
-        }
-        if let Some(reason) = reason {
-            self.condemn(id, reason, now);
-        }
-        at
-    }
-
-    fn has_said_too_much(&self, id: ConnectionId, frames: u32) -> Option<CloseReason> {
-        let connection = self.connections.get(&id)?;
-        (!connection.may_say(frames)).then_some(CloseReason::TooManyMessages)
-    }
-
-    /// Acts on one frame. Its ranges are of `bytes`.
-    fn act(&mut self, id: ConnectionId, incoming: Incoming, bytes: &[u8], now: Instant) {
-        match incoming {
-            Incoming::Message { is_text, payload } => {
-                self.receive(id, is_text, &bytes[payload], now);
-            }
-            Incoming::Assembled { is_text, payload } => self.receive(id, is_text, &payload, now),
-            Incoming::Ping { payload } => {
-                let pong = self.push(id, Opcode::Pong, &[&bytes[payload]]);
-                if let Some(full) = pong {
-                    self.condemn(full, CloseReason::SlowConsumer, now);
-                }
-            }
-            Incoming::Fragment | Incoming::Pong => {}
-            Incoming::Close { code } => {
-                self.handle(Event::Disconnected { connection: id }, None, now);
-                if let Some(connection) = self.connections.get_mut(&id) {
-                    connection.answer_close(code, now);
-                    self.dirty.push(id);
-                }
-            }
-        }
-    }
-
-    fn receive(&mut self, id: ConnectionId, is_text: bool, payload: &[u8], now: Instant) {
-        self.traffic.received_messages += 1;
-        self.traffic.received_bytes += payload.len() as u64;
-        let message = match std::str::from_utf8(payload) {
-            Ok(text) if is_text => Message::Text(text),
-            Ok(_) | Err(_) => Message::Binary(payload),
-        };
-        let event = Event::Received {
-            connection: id,
-            message,
-        };
-        self.handle(event, Some(message), now);
-    }
-
-    /// Sends what has gathered to the partner, straight into its connection.
-    fn send_run(&mut self, id: ConnectionId, run: &mut Run, bytes: &[u8], now: Instant) {
-        let Run {
-            frames,
-            payload_bytes,
-            range,
-        } = mem::take(run);
-        if frames == 0 {
-            return;
-        }
-        self.traffic.received_messages += frames;
-        self.traffic.received_bytes += payload_bytes;
-        let Some(to) = self.relay.partner(id) else {
-            return;
-        };
-        let Some(partner) = self.connections.get_mut(&to) else {
-            return;
-        };
-        self.traffic.sent_messages += frames;
-        self.traffic.sent_bytes += payload_bytes;
-        if !partner.send_run(&bytes[range], self.limits.outbox_bytes, now) {
-            self.condemn(to, CloseReason::SlowConsumer, now);
-        }
     }
 
     fn condemn(&mut self, connection: ConnectionId, reason: CloseReason, now: Instant) {
@@ -555,35 +385,6 @@ impl State {
 
     fn congested_above(&self) -> usize {
         self.limits.outbox_bytes / CONGESTED_ABOVE
-    }
-}
-
-/// Messages for one partner that go out together: frames, one behind the other, in the buffer they
-/// were read into.
-#[derive(Default)]
-struct Run {
-    frames: u64,
-    payload_bytes: u64,
-    range: Range<usize>,
-}
-
-impl Run {
-    /// Makes a frame of a payload and moves it up to those before it. The first one stays where it is.
-    fn add(&mut self, is_text: bool, bytes: &mut [u8], payload: Range<usize>) {
-        let opcode = if is_text {
-            Opcode::Text
-        } else {
-            Opcode::Binary
-        };
-        let start = codec::encode_in_place(opcode, bytes, &payload);
-        if self.frames == 0 {
-            self.range = start..payload.end;
-        } else {
-            bytes.copy_within(start..payload.end, self.range.end);
-            self.range.end += payload.end - start;
-        }
-        self.frames += 1;
-        self.payload_bytes += payload.len() as u64;
     }
 }
 

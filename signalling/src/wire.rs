@@ -45,9 +45,11 @@ impl Wire {
             return Poll::Ready(outcome);
         }
         loop {
-            if self.wants_write() && !self.try_flush()? {
-                // Both directions are waited for; the reading goes on whichever is first.
-                let _ = self.socket.poll_writable(cx)?;
+            // An answer of TLS may be stuck: then both directions are waited for.
+            while self.wants_write() && !self.try_flush()? {
+                if self.socket.poll_writable(cx)?.is_pending() {
+                    break;
+                }
             }
             ready!(self.socket.poll_readable(cx))?;
             match self.try_read(buffer) {
