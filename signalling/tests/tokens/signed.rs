@@ -2,6 +2,8 @@
 
 use proptest::prelude::*;
 use proptest::sample::Index;
+use protocol::{PeerId, RoomId};
+use serde_json::{Value, json};
 use signalling::admission::Refused;
 use signalling::relay::Pass;
 use signalling::token::{Claims, Grant, LEEWAY_SECONDS, MAX_TOKEN_BYTES};
@@ -333,12 +335,75 @@ proptest! {
     }
 
     #[test]
+    fn whatever_lets_in_was_said_in_so_many_words(
+        header in any_object(&["alg", "kid", "typ", "crit", "jwk", "x5c", "enc", "zip", "x"]),
+        claims in any_object(&["exp", "nbf", "peer", "room", "aud", "admin", "x"]),
+    ) {
+        let (header_text, claims_text) = (header.to_string(), claims.to_string());
+        let token = token(header_text.as_bytes(), claims_text.as_bytes(), WEB);
+        if let Ok(pass) = verify(&token) {
+            prop_assert_eq!(&header["alg"], "HS256");
+            prop_assert_eq!(&header["kid"], "web");
+            prop_assert!(header["crit"].is_null() && claims["aud"].is_null());
+            prop_assert!(claims["exp"].as_f64() > Some(1e9));
+            prop_assert_eq!(pass.peer.as_ref().map(PeerId::as_str), claims["peer"].as_str());
+            prop_assert_eq!(pass.room.as_ref().map(RoomId::as_str), claims["room"].as_str());
+            prop_assert!(pass.peer.is_some() || claims.get("peer").is_none());
+            prop_assert!(pass.room.is_some() || claims.get("room").is_none());
+        }
+    }
+
+    #[test]
     fn nothing_that_is_made_up_lets_in(text in ".{0,200}", header in ".{0,80}", claims in ".{0,80}") {
         prop_assert_eq!(verify(&text), Err(Refused::TokenInvalid));
         let token = token(header.as_bytes(), claims.as_bytes(), WEB);
         prop_assert_eq!(verify(&token), Err(Refused::TokenInvalid));
         prop_assert_eq!(with_claims(&claims), Err(Refused::TokenInvalid));
     }
+}
+
+/// An object with some of these members, each of them more often right than not.
+fn any_object(names: &'static [&'static str]) -> impl Strategy<Value = Value> {
+    let odd = prop::sample::select(vec![
+        json!(null),
+        json!(true),
+        json!(0),
+        json!(-1),
+        json!(1.5e300),
+        json!(1_790_003_600_u64),
+        json!(""),
+        json!("HS256"),
+        json!("RS256"),
+        json!("web"),
+        json!("a"),
+        json!(["a"]),
+        json!({ "kty": "oct", "k": "YQ" }),
+    ]);
+    let right = |name: &str| match name {
+        "alg" => json!("HS256"),
+        "kid" => json!("web"),
+        "typ" => json!("JWT"),
+        "exp" => json!(1_790_003_600_u64),
+        "nbf" => json!(0),
+        _ => json!("a"),
+    };
+    let is_needed = |name: &str| ["alg", "kid", "exp"].contains(&name);
+    let members = prop::collection::vec((0..8_u8, odd), names.len());
+    members.prop_map(move |members| {
+        let members = names
+            .iter()
+            .zip(members)
+            .filter_map(|(&name, (choice, odd))| {
+                let value = match choice {
+                    0 => odd,
+                    1 | 2 => right(name),
+                    _ if is_needed(name) => right(name),
+                    _ => return None,
+                };
+                Some((name.to_owned(), value))
+            });
+        Value::Object(members.collect())
+    })
 }
 
 const BASE64: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.";
