@@ -141,11 +141,17 @@ mod tests {
 
     #[test]
     fn a_relay_that_knows_no_servers_tells_of_none() {
-        let servers = ice_servers(&IceConfig::default(), "alice", 1_790_000_000);
-        assert_eq!(
-            serde_json::to_value(servers).expect("JSON"),
-            json!({ "iceServers": [], "lifetimeSeconds": 3600 })
-        );
+        let only_a_secret = IceConfig {
+            turn_secret: config().turn_secret,
+            ..IceConfig::default()
+        };
+        for config in [IceConfig::default(), only_a_secret] {
+            let servers = ice_servers(&config, "alice", 1_790_000_000);
+            assert_eq!(
+                serde_json::to_value(servers).expect("JSON"),
+                json!({ "iceServers": [], "lifetimeSeconds": 3600 })
+            );
+        }
     }
 
     #[test]
