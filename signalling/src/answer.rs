@@ -4,6 +4,7 @@ use http_body_util::Full;
 use hyper::body::Bytes;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Response, StatusCode};
+use serde::Serialize;
 
 use crate::page::{Asset, prefers_gzip};
 
@@ -38,6 +39,17 @@ pub(crate) fn plain(status: StatusCode, text: impl Into<Bytes>) -> Answer {
     let mut answer = Answer::new(Full::new(text.into()));
     *answer.status_mut() = status;
     set(&mut answer, header::CONTENT_TYPE, "text/plain");
+    answer
+}
+
+/// An object of the API.
+pub(crate) fn json(status: StatusCode, body: &impl Serialize) -> Answer {
+    let Ok(body) = serde_json::to_vec(body) else {
+        return empty(StatusCode::INTERNAL_SERVER_ERROR);
+    };
+    let mut answer = Answer::new(Full::new(body.into()));
+    *answer.status_mut() = status;
+    set(&mut answer, header::CONTENT_TYPE, "application/json");
     answer
 }
 

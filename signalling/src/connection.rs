@@ -33,6 +33,8 @@ pub(crate) struct Connection {
     rate: Rate,
     /// Since when the network takes nothing of what waits.
     blocked_since: Option<Instant>,
+    /// Since when anything waits.
+    waits_since: Option<Instant>,
     /// The partner that is not read because so much waits here, and since when.
     held_up: Option<(ConnectionId, Instant)>,
     ping_at: Instant,
@@ -104,6 +106,7 @@ impl Connection {
             task: None,
             rate: RateLimiter::direct_with_clock(quota, clock.clone()),
             blocked_since: None,
+            waits_since: None,
             held_up: None,
             ping_at: clock.now() + ping_interval,
             heard: false,
@@ -139,6 +142,15 @@ impl Connection {
         if let Some(task) = &self.task {
             task.wake_by_ref();
         }
+    }
+
+    /// For how long something had waited for the network, when nothing does any more. Told once.
+    pub(crate) fn wait_ended(&mut self, now: Instant) -> Option<Duration> {
+        if self.is_blocked() {
+            return None;
+        }
+        let since = self.waits_since.take()?;
+        Some(now.saturating_duration_since(since))
     }
 
     /// Remembers who is not read because of what waits here.
@@ -286,6 +298,7 @@ impl Connection {
     /// Lets the task wait for the network to take more.
     fn block(&mut self, now: Instant) {
         self.blocked_since.get_or_insert(now);
+        self.waits_since.get_or_insert(now);
         self.wake();
     }
 }

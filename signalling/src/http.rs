@@ -1,31 +1,42 @@
-//! HTTP on the port of the relay: the page, `/health`, and the way into a WebSocket.
+//! HTTP on the port of the relay: the page, the API, what operators ask, and the way into a WebSocket.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::convert::Infallible;
 use std::future::{poll_fn, ready};
+use std::time::SystemTime;
 
 use async_std::future::timeout;
 use async_tungstenite::tungstenite::handshake::server::create_response_with_body;
 use http_body_util::Full;
 use hyper::body::{Body, Bytes, Incoming};
-use hyper::header::{self, HeaderMap};
+use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, StatusCode};
 use smol_hyper::rt::{FuturesIo, SmolTimer};
 use tracing::debug;
 
+use crate::admission::Refused;
 use crate::answer::{self, Answer};
+use crate::api;
 use crate::config::{
-    CLOSE_DEADLINE, Certificate, Config, HTTP_LIFETIME, HTTP_REQUESTS, REQUEST_HEAD_BYTES,
-    REQUEST_HEADERS,
+    CLOSE_DEADLINE, Certificate, HTTP_LIFETIME, HTTP_REQUESTS, REQUEST_HEAD_BYTES, REQUEST_HEADERS,
 };
+use crate::credentials;
+use crate::ice_servers::ice_servers;
+use crate::metrics::Readings;
 use crate::page;
+use crate::process;
 use crate::relay::Pass;
+use crate::server::Shared;
 use crate::wire::Wire;
 
 /// The parameter by which a peer asks to be told who calls it.
 const NOTICES: &str = "notices=caller";
+
+/// The name in the credentials for TURN of those whose token names no peer.
+const ANYBODY: &str = "peer";
 
 /// A connection that has become a WebSocket.
 pub(crate) struct Opened {
@@ -39,21 +50,21 @@ pub(crate) struct Opened {
 }
 
 /// Answers the requests of one connection, until it ends or becomes a WebSocket.
-pub(crate) async fn serve(wire: Wire, config: &Config) -> Option<Opened> {
+pub(crate) async fn serve(wire: Wire, shared: &Shared) -> Option<Opened> {
     // In a box, so that a WebSocket does not hold the room that its handshake took.
-    Box::pin(converse(wire, config)).await
+    Box::pin(converse(wire, shared)).await
 }
 
-async fn converse(wire: Wire, config: &Config) -> Option<Opened> {
+async fn converse(wire: Wire, shared: &Shared) -> Option<Opened> {
     let visit = Visit {
-        config,
+        shared,
         requests: Cell::new(0),
         upgrade: Cell::new(None),
     };
     let service = service_fn(|request| ready(Ok::<_, Infallible>(visit.answer(&request))));
     let mut connection = http1::Builder::new()
         .timer(SmolTimer::new())
-        .header_read_timeout(config.deadlines.handshake)
+        .header_read_timeout(shared.config.deadlines.handshake)
         .max_buf_size(REQUEST_HEAD_BYTES)
         .max_headers(REQUEST_HEADERS)
         .serve_connection(FuturesIo::new(wire), service);
@@ -69,12 +80,15 @@ async fn converse(wire: Wire, config: &Config) -> Option<Opened> {
     let parts = connection.into_parts();
     let wire = parts.io.into_inner();
     match visit.upgrade.take() {
-        Some(Upgrade { wants_notices }) => Some(Opened {
+        Some(Upgrade {
+            wants_notices,
+            pass,
+        }) => Some(Opened {
             wire,
             // A copy, which is mostly empty, since the original keeps hyper's whole buffer.
             already_read: Bytes::copy_from_slice(&parts.read_buf),
             wants_notices,
-            pass: Pass::default(),
+            pass,
         }),
         None => {
             // What was wrong with a request has been answered, and may not all have been read.
@@ -86,16 +100,17 @@ async fn converse(wire: Wire, config: &Config) -> Option<Opened> {
 
 /// The requests of one connection.
 struct Visit<'a> {
-    config: &'a Config,
+    shared: &'a Shared,
     /// How many there were.
     requests: Cell<usize>,
     /// Set by the last one, if the connection becomes a WebSocket.
     upgrade: Cell<Option<Upgrade>>,
 }
 
-/// What a request for a WebSocket asked for with its address.
+/// What a request for a WebSocket asked for with its address, and was allowed.
 struct Upgrade {
     wants_notices: bool,
+    pass: Pass,
 }
 
 impl Visit<'_> {
@@ -103,13 +118,13 @@ impl Visit<'_> {
         let mut answer = if asks_for_websocket(request.headers()) {
             self.open_websocket(request)
         } else {
-            respond(request)
+            self.respond(request)
         };
         if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
             return answer;
         }
         // Whoever trusts a certificate made on the spot may have other things at that name.
-        let by_tls_only = matches!(self.config.tls, Some(Certificate::Files { .. }));
+        let by_tls_only = matches!(self.shared.config.tls, Some(Certificate::Files { .. }));
         answer::harden(&mut answer, by_tls_only);
         self.requests.update(|requests| requests + 1);
         if self.requests.get() >= HTTP_REQUESTS {
@@ -122,16 +137,142 @@ impl Visit<'_> {
         if !request.body().is_end_stream() {
             return no_handshake("it has a body");
         }
-        match create_response_with_body(request, Full::default) {
-            Ok(answer) => {
+        let answer = match create_response_with_body(request, Full::default) {
+            Ok(answer) => answer,
+            Err(error) => return no_handshake(&error.to_string()),
+        };
+        match self.admit(request) {
+            Ok(pass) => {
                 let query = request.uri().query().unwrap_or_default();
                 self.upgrade.set(Some(Upgrade {
                     wants_notices: query.split('&').any(|parameter| parameter == NOTICES),
+                    pass,
                 }));
                 answer
             }
-            Err(error) => no_handshake(&error.to_string()),
+            // In plain text, whatever the path: no path means anything to a WebSocket.
+            Err(refused) => self.refuse(refused, "/"),
         }
+    }
+
+    fn respond(&self, request: &Request<Incoming>) -> Answer {
+        let path = request.uri().path();
+        match *request.method() {
+            Method::GET | Method::HEAD => self.get(request, path),
+            Method::OPTIONS if path == api::ICE_SERVERS => {
+                let allowed = self.origin_to_share_with(request);
+                let mut answer = api::preflight(allowed.is_some());
+                api::share(&mut answer, allowed);
+                answer
+            }
+            _ => not_allowed(path),
+        }
+    }
+
+    fn get(&self, request: &Request<Incoming>, path: &str) -> Answer {
+        match path {
+            "/health" => answer::plain(StatusCode::OK, "OK\n"),
+            "/ready" if self.shared.takes_peers.get() => answer::plain(StatusCode::OK, "OK\n"),
+            "/ready" => failure(
+                path,
+                StatusCode::SERVICE_UNAVAILABLE,
+                "The relay takes no new peers.",
+            ),
+            "/metrics" => self.metrics(request),
+            api::ICE_SERVERS => {
+                let mut answer = self.ice_servers(request);
+                api::share(&mut answer, self.origin_to_share_with(request));
+                answer
+            }
+            api::PEERS => self.for_admins(request, || api::peers(&self.shared.hub.peers())),
+            api::ROOMS => self.for_admins(request, || api::rooms(&self.shared.hub.rooms())),
+            _ => match page::asset(path) {
+                Some(asset) => answer::asset(asset, request.headers()),
+                None => failure(
+                    path,
+                    StatusCode::NOT_FOUND,
+                    "There is nothing at this address.",
+                ),
+            },
+        }
+    }
+
+    fn ice_servers(&self, request: &Request<Incoming>) -> Answer {
+        match self.admit(request) {
+            Ok(pass) => {
+                let name = pass.peer.as_ref().map_or(ANYBODY, |peer| peer.as_str());
+                let servers = ice_servers(&self.shared.config.ice, name, now_unix());
+                api::ice_servers(&servers)
+            }
+            Err(refused) => self.refuse(refused, api::ICE_SERVERS),
+        }
+    }
+
+    fn metrics(&self, request: &Request<Incoming>) -> Answer {
+        if self.shared.config.token_file.is_none() {
+            return self.expose();
+        }
+        self.for_admins(request, || self.expose())
+    }
+
+    fn expose(&self) -> Answer {
+        let hub = &self.shared.hub;
+        let admission = self.shared.admission.borrow();
+        let text = self.shared.metrics.render(Readings {
+            connections: admission.connections(),
+            handshakes: admission.handshakes(),
+            census: hub.census(),
+            tally: hub.tally(),
+            traffic: hub.traffic(),
+            process: process::read(),
+        });
+        let mut answer = answer::plain(StatusCode::OK, text);
+        let text_format = "text/plain; version=0.0.4; charset=utf-8";
+        answer::set(&mut answer, header::CONTENT_TYPE, text_format);
+        answer
+    }
+
+    /// Whether somebody may enter as a peer, and what it may do then.
+    fn admit(&self, request: &Request<Incoming>) -> Result<Pass, Refused> {
+        // An origin that is no text is none that anybody allowed.
+        let origin = text(request, header::ORIGIN);
+        let token = token(request);
+        let door = self.shared.door.borrow();
+        door.admit(origin.as_deref(), token.as_deref(), now_unix())
+    }
+
+    fn for_admins(&self, request: &Request<Incoming>, answer: impl FnOnce() -> Answer) -> Answer {
+        let token = token(request);
+        let admitted = {
+            let door = self.shared.door.borrow();
+            door.admit_admin(token.as_deref(), now_unix())
+        };
+        match admitted {
+            Ok(()) => answer(),
+            Err(refused) => self.refuse(refused, request.uri().path()),
+        }
+    }
+
+    fn refuse(&self, refused: Refused, path: &str) -> Answer {
+        self.shared.metrics.refused(refused);
+        let mut answer = failure(path, refused.status(), refused.sentence());
+        if refused.status() == StatusCode::UNAUTHORIZED {
+            // RFC 6750, section 3: somebody who brought no token is not told that it is wrong.
+            let challenge = if refused == Refused::TokenMissing {
+                "Bearer realm=\"aldis\""
+            } else {
+                "Bearer realm=\"aldis\", error=\"invalid_token\""
+            };
+            answer::set(&mut answer, header::WWW_AUTHENTICATE, challenge);
+        }
+        answer
+    }
+
+    /// The origin of the page that asks, if it may read the answer.
+    fn origin_to_share_with<'r>(&self, request: &'r Request<Incoming>) -> Option<&'r HeaderValue> {
+        let origin = request.headers().get(header::ORIGIN)?;
+        let door = self.shared.door.borrow();
+        door.allows_origin(origin.to_str().ok()?).then_some(origin)
     }
 }
 
@@ -142,28 +283,54 @@ fn asks_for_websocket(headers: &HeaderMap) -> bool {
 }
 
 fn no_handshake(reason: &str) -> Answer {
-    let sentence = format!("This is no WebSocket handshake: {reason}.\n");
-    let mut answer = answer::plain(StatusCode::BAD_REQUEST, sentence);
+    let sentence = format!("This is no WebSocket handshake: {reason}.");
+    let mut answer = failure("/", StatusCode::BAD_REQUEST, &sentence);
     answer::set(&mut answer, header::SEC_WEBSOCKET_VERSION, "13");
     // A body that was not expected is not read either.
     answer::set(&mut answer, header::CONNECTION, "close");
     answer
 }
 
-fn respond(request: &Request<Incoming>) -> Answer {
-    if request.method() != Method::GET && request.method() != Method::HEAD {
-        let mut answer = answer::plain(
-            StatusCode::METHOD_NOT_ALLOWED,
-            "Only GET and HEAD are understood here.\n",
-        );
-        answer::set(&mut answer, header::ALLOW, "GET, HEAD");
-        return answer;
+fn not_allowed(path: &str) -> Answer {
+    let (sentence, allowed) = if path == api::ICE_SERVERS {
+        (
+            "Only GET, HEAD and OPTIONS are understood here.",
+            "GET, HEAD, OPTIONS",
+        )
+    } else {
+        ("Only GET and HEAD are understood here.", "GET, HEAD")
+    };
+    let mut answer = failure(path, StatusCode::METHOD_NOT_ALLOWED, sentence);
+    answer::set(&mut answer, header::ALLOW, allowed);
+    answer
+}
+
+/// A sentence in place of a better answer: as JSON where programs ask, else as text.
+fn failure(path: &str, status: StatusCode, sentence: &str) -> Answer {
+    if api::owns(path) {
+        api::failure(status, sentence)
+    } else {
+        answer::plain(status, format!("{sentence}\n"))
     }
-    match request.uri().path() {
-        "/health" => answer::plain(StatusCode::OK, "OK\n"),
-        path => match page::asset(path) {
-            Some(asset) => answer::asset(asset, request.headers()),
-            None => answer::plain(StatusCode::NOT_FOUND, "There is nothing at this address.\n"),
-        },
-    }
+}
+
+/// The token that the request brought along.
+fn token(request: &Request<Incoming>) -> Option<Cow<'_, str>> {
+    let authorization = request.headers().get(header::AUTHORIZATION);
+    credentials::token(
+        authorization.map(HeaderValue::as_bytes),
+        request.uri().query(),
+    )
+}
+
+fn text(request: &Request<Incoming>, name: HeaderName) -> Option<Cow<'_, str>> {
+    let value = request.headers().get(name)?;
+    Some(String::from_utf8_lossy(value.as_bytes()))
+}
+
+/// Tokens and credentials end at a time of day, which is read where they are asked for.
+fn now_unix() -> u64 {
+    SystemTime::UNIX_EPOCH
+        .elapsed()
+        .map_or(0, |since| since.as_secs())
 }

@@ -10,6 +10,7 @@ use std::collections::HashMap;
 use std::future::poll_fn;
 use std::mem;
 use std::num::NonZeroU32;
+use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
@@ -20,6 +21,7 @@ use crate::config::{CONGESTED_ABOVE, Config, Deadlines, Limits, READ_BYTES};
 use crate::connection::{Clockwork, Connection, Due};
 use crate::frame::{CloseReason, Message};
 use crate::http::Opened;
+use crate::metrics::{Metrics, Traffic};
 use crate::relay::{Census, ConnectionId, Effect, Event, PeerView, Relay, RoomView, Tally};
 
 /// After so many reads in a row the other connections get their turn.
@@ -28,6 +30,7 @@ const READS_IN_A_TURN: usize = 4;
 /// The one owner of the relay's state.
 pub(crate) struct Hub {
     state: RefCell<State>,
+    metrics: Rc<Metrics>,
 }
 
 struct State {
@@ -44,25 +47,16 @@ struct State {
     /// The connections that were given something to send in this turn.
     dirty: Vec<ConnectionId>,
     traffic: Traffic,
+    metrics: Rc<Metrics>,
     /// Who waits for the last connection to go.
     emptied: Option<Waker>,
 }
 
-/// What went through since the relay began. Control frames are not counted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Traffic {
-    pub(crate) received_messages: u64,
-    pub(crate) received_bytes: u64,
-    pub(crate) sent_messages: u64,
-    pub(crate) sent_bytes: u64,
-    /// How often we closed, by reason, in the order of [`CloseReason::ALL`].
-    pub(crate) closes: [u64; CloseReason::ALL.len()],
-}
-
 impl Hub {
-    pub(crate) fn new(config: &Config) -> Self {
+    pub(crate) fn new(config: &Config, metrics: Rc<Metrics>) -> Self {
         let now = now();
         Self {
+            metrics: Rc::clone(&metrics),
             state: RefCell::new(State {
                 relay: Relay::new(&config.limits, config.deadlines.hello),
                 connections: HashMap::new(),
@@ -74,6 +68,7 @@ impl Hub {
                 effects: Vec::new(),
                 dirty: Vec::new(),
                 traffic: Traffic::default(),
+                metrics,
                 emptied: None,
             }),
         }
@@ -89,7 +84,9 @@ impl Hub {
     pub(crate) async fn drive(&self, connection: ConnectionId) {
         poll_fn(|cx| {
             let now = now();
-            self.state.borrow_mut().turn(connection, now, cx)
+            let outcome = self.state.borrow_mut().turn(connection, now, cx);
+            self.metrics.turn_took(now.elapsed());
+            outcome
         })
         .await;
     }
@@ -175,6 +172,9 @@ impl State {
             if connection.is_blocked() {
                 while connection.is_blocked() && connection.wire.poll_writable(cx).is_ready() {
                     connection.flush(now);
+                }
+                if let Some(wait) = connection.wait_ended(now) {
+                    self.metrics.waited(wait);
                 }
                 self.relieve(id);
             }

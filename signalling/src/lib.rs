@@ -6,17 +6,21 @@
 
 pub mod admission;
 mod answer;
+mod api;
 pub mod cli;
 pub mod codec;
 pub mod config;
 mod connection;
+mod credentials;
 pub mod door;
 pub mod frame;
 mod http;
 mod hub;
 pub mod ice_servers;
+mod metrics;
 pub mod outbox;
 mod page;
+mod process;
 pub mod relay;
 pub mod server;
 pub mod tls;

@@ -23,6 +23,7 @@ use crate::config::{
 use crate::door::Door;
 use crate::http;
 use crate::hub::Hub;
+use crate::metrics::Metrics;
 use crate::tls::Tls;
 use crate::token_file::TokenFile;
 use crate::wire::Wire;
@@ -48,6 +49,7 @@ pub(crate) struct Shared {
     pub(crate) hub: Hub,
     pub(crate) door: RefCell<Door>,
     pub(crate) admission: RefCell<Admission>,
+    pub(crate) metrics: Rc<Metrics>,
     /// Whether new peers may come: not while accepting fails, nor once the relay is stopping.
     pub(crate) takes_peers: Cell<bool>,
     token_file: RefCell<Option<TokenFile>>,
@@ -67,6 +69,7 @@ pub enum StartError {
 struct Visit {
     shared: Rc<Shared>,
     from: IpAddr,
+    since: Instant,
     is_greeted: bool,
 }
 
@@ -92,13 +95,15 @@ impl Server {
         let (token_file, secrets) = tokens.transpose().map_err(StartError::File)?.unzip();
         let (listener, address) = prepare(listener).map_err(StartError::Listen)?;
         info!(%address, "listening");
+        let metrics = Rc::new(Metrics::new());
         Ok(Self {
             listener: Some(listener),
             address,
             shared: Rc::new(Shared {
-                hub: Hub::new(&config),
+                hub: Hub::new(&config, Rc::clone(&metrics)),
                 door: RefCell::new(Door::new(config.allowed_origins.as_deref(), secrets)),
                 admission: RefCell::new(Admission::new(&config.limits)),
+                metrics,
                 takes_peers: Cell::new(true),
                 token_file: RefCell::new(token_file),
                 tls,
@@ -158,8 +163,10 @@ impl Server {
     }
 
     fn take_in(&self, socket: Async<TcpStream>, from: IpAddr) {
-        let admitted = self.shared.admission.borrow_mut().arrive(from, now());
+        let since = now();
+        let admitted = self.shared.admission.borrow_mut().arrive(from, since);
         if let Err(refused) = admitted {
+            self.shared.metrics.refused(refused);
             debug!(%from, ?refused, "turned away");
             return self.turn_away(&socket, refused);
         }
@@ -167,6 +174,7 @@ impl Server {
         let visit = Visit {
             shared: Rc::clone(&self.shared),
             from,
+            since,
             is_greeted: false,
         };
         task::spawn_local(serve(socket, visit));
@@ -239,10 +247,11 @@ async fn serve(socket: Async<TcpStream>, mut visit: Visit) {
         Ok(tls) => tls,
         Err(error) => return warn!(%error, "TLS cannot be used"),
     };
-    let opened = http::serve(Wire::new(socket, tls), &visit.shared.config).await;
+    let opened = http::serve(Wire::new(socket, tls), &visit.shared).await;
     if let Some(opened) = opened {
         visit.is_greeted = true;
         visit.shared.admission.borrow_mut().greeted();
+        visit.shared.metrics.handshake_took(visit.since.elapsed());
         let connection = visit.shared.hub.open(opened);
         // A task of its own, so that nothing of HTTP is kept for as long as the WebSocket lives.
         task::spawn_local(async move { visit.shared.hub.drive(connection).await });
