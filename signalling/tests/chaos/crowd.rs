@@ -134,6 +134,8 @@ fn round_trip(pairs: &mut [(Peer, Peer)]) -> Duration {
 fn a_flooder_does_not_slow_down_a_thousand_quiet_peers() {
     /// A round trip may take so many times as long, on a machine that is busy with both ends of it.
     const MOST: u32 = 50;
+    /// So long that the flood stays below what a peer may say in a second.
+    const LINE_BYTES: usize = 4000;
     raise_limit();
     let relay = relay("");
     let mut quiet: Vec<_> = (0..500)
@@ -144,9 +146,10 @@ fn a_flooder_does_not_slow_down_a_thousand_quiet_peers() {
     let enough = AtomicBool::new(false);
     thread::scope(|scope| {
         let flood = scope.spawn(|| {
+            let line = "x".repeat(LINE_BYTES);
             let mut sent = 0_u64;
             while !enough.load(Ordering::Relaxed) {
-                flooder.say("a line like any other, but one after the other without an end");
+                flooder.say(&line);
                 sent += 1;
             }
             flooder.say("enough");
@@ -163,7 +166,7 @@ fn a_flooder_does_not_slow_down_a_thousand_quiet_peers() {
         enough.store(true, Ordering::Relaxed);
         let sent = flood.join().expect("it is heard");
         assert_eq!(drained.join().expect("it hears"), sent);
-        assert!(sent > 500, "no flood: {sent}");
+        assert!(sent > 300, "no flood: {sent}");
         assert!(
             flooded < MOST * calm,
             "{calm:?} before, {flooded:?} beside a flood of {sent} messages"
