@@ -29,8 +29,8 @@ use crate::printer::Printer;
 use crate::receive::{self, FirstFrame, Outputs};
 use crate::report::Report;
 use crate::session::{Effect, Ending, Event, Session};
-use crate::signaller::label;
 use crate::stats::Counters;
+use crate::wire::label;
 
 /// How long taking a call down may last before the next one is waited for all the same.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(5);
@@ -71,8 +71,8 @@ pub async fn prepare(
         media: media.clone(),
         timeline,
         outputs: outputs(show).await?,
-        stun: connection.stun.clone(),
-        turn: connection.turn.clone(),
+        ice: connection.ice.clone(),
+        ice_policy: connection.ice_policy,
         local_address: connection.local_address,
     };
     let warm_up = task::spawn(warm_up(settings.clone()));
@@ -131,9 +131,9 @@ impl Client {
     ) -> Self {
         let capture = Arc::new(capture);
         ways.watch_capture(&capture);
-        let server = config.connection.server.clone();
+        let relay = config.connection.relay.clone();
         Self {
-            presence: Presence::begin(server, config.our_id.clone(), ways.relay()),
+            presence: Presence::begin(relay, config.our_id.clone(), ways.relay()),
             session: Session::waiting(),
             config,
             settings,
@@ -205,6 +205,10 @@ impl Client {
 
     fn relay_event(&mut self, event: PresenceEvent) -> Option<Ending> {
         match event {
+            PresenceEvent::IceServers(servers) => {
+                self.settings.ice = self.config.connection.ice.and(&servers);
+                return None;
+            }
             PresenceEvent::Registered => return self.registered(),
             // Of a connection whose session is over.
             _ if !self.registered => return None,
@@ -230,7 +234,7 @@ impl Client {
     fn registered(&mut self) -> Option<Ending> {
         self.registered = true;
         let id = self.config.our_id.clone();
-        let server = label(&self.config.connection.server);
+        let server = label(&self.config.connection.relay.server);
         self.report(Report::Registered { id, server });
         if self.call.is_some() {
             return self.handle(Event::RelayBack);

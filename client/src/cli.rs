@@ -1,15 +1,20 @@
 //! The command line: what was typed. What is meant is [`Config`].
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory as _, Parser, ValueEnum};
 use protocol::PeerId;
 use url::Url;
 
-use crate::config::{Callee, Config, Connection, Show};
+use crate::config::{
+    Callee, Config, Connection, Fingerprint, IcePolicy, Relay, Secret, Show, Token, Trust,
+};
+use crate::ice_servers::IceServers;
 use crate::media::{AudioSource, Media, Region, Screen, VideoCodec, VideoFormat, VideoSource};
 use crate::signaller::relay_address;
+use crate::wire::is_encrypted;
 
 /// Sends this machine's screen and sound to a browser or another machine, and takes theirs back.
 ///
@@ -66,16 +71,35 @@ Exit codes:
    3  relay unreachable            10  no such device
    4  no such peer                 11  codec refused
    5  peer busy                    12  connection failed, or lost
-   6  own id refused               13  certificate not the announced one";
+   6  own id refused               13  the peer's certificate not the announced one
+  14  not let in by the relay      15  the relay's certificate not trusted";
 
 /// How the relay and the peers are reached.
 #[derive(Clone, Debug, clap::Args)]
 pub struct ConnectionArgs {
-    /// The relay
+    /// The relay, as ws://HOST:PORT or wss://HOST:PORT
     #[arg(long, value_name = "URL", default_value = "ws://127.0.0.1:8443", value_parser = relay_address)]
     server: Url,
 
-    /// A STUN server, as stun://HOST:PORT
+    /// Trust the relay if this PEM file vouches for it, and not if the authorities of this system do
+    #[arg(long, value_name = "FILE", conflicts_with = "tls_fingerprint")]
+    tls_ca: Option<PathBuf>,
+
+    /// Trust the relay if its certificate is the one with this SHA-256; a relay that has made its
+    /// certificate itself prints it
+    #[arg(long, value_name = "SHA256")]
+    tls_fingerprint: Option<Fingerprint>,
+
+    /// Read the token for the relay from this file, anew for every connection; it goes before --token
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+
+    /// The token for the relay, where not everybody may enter. Other users of this machine can read a
+    /// command line; a file and the variable ALDIS_TOKEN they cannot
+    #[arg(long, env = "ALDIS_TOKEN", hide_env_values = true, value_name = "TOKEN", value_parser = secret)]
+    token: Option<Secret>,
+
+    /// A STUN server, as stun://HOST:PORT, beside those the relay tells of
     #[arg(long, value_name = "URL", value_parser = |text: &str| ice_server(text, &["stun"]))]
     stun: Option<String>,
 
@@ -83,6 +107,10 @@ pub struct ConnectionArgs {
     /// Other users of this machine can read a command line; the variable ALDIS_TURN they cannot
     #[arg(long, env = "ALDIS_TURN", hide_env_values = true, value_delimiter = ' ', value_name = "URL", value_parser = |text: &str| ice_server(text, &["turn", "turns"]))]
     turn: Vec<String>,
+
+    /// By which ways peers may be reached
+    #[arg(long, value_enum, default_value_t = Policy::All, value_name = "WAYS")]
+    ice_policy: Policy,
 
     /// Use this address alone for the media, for example 127.0.0.1
     #[arg(long, value_name = "ADDRESS", hide = true)]
@@ -139,6 +167,14 @@ pub struct MediaArgs {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Policy {
+    /// All
+    All,
+    /// Through a TURN server alone: the peer does not learn this machine's address
+    Relay,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Where {
     /// In a window, with sound
     Window,
@@ -184,6 +220,7 @@ impl Args {
                 .error(ErrorKind::ArgumentConflict, sentence)
                 .exit();
         }
+        args.connection.check(&mut Self::command());
         args
     }
 
@@ -210,12 +247,47 @@ impl Args {
 }
 
 impl ConnectionArgs {
+    /// Ends the program when what was typed makes no sense together.
+    pub fn check(&self, command: &mut clap::Command) {
+        if let Some(sentence) = self.conflict() {
+            command.error(ErrorKind::ArgumentConflict, sentence).exit();
+        }
+    }
+
+    fn conflict(&self) -> Option<&'static str> {
+        let names_trust = self.tls_ca.is_some() || self.tls_fingerprint.is_some();
+        (names_trust && !is_encrypted(&self.server)).then_some(
+            "--tls-ca and --tls-fingerprint are about wss://, and --server has another scheme",
+        )
+    }
+
     /// How the relay and the peers are reached.
     pub fn into_connection(self) -> Connection {
+        let trust = match (self.tls_ca, self.tls_fingerprint) {
+            (Some(path), _) => Trust::Authorities(path),
+            (None, Some(fingerprint)) => Trust::Certificate(fingerprint),
+            (None, None) => Trust::System,
+        };
+        let token = match (self.token_file, self.token) {
+            (Some(path), _) => Token::File(path),
+            // A variable that is set to nothing.
+            (None, Some(token)) if !token.reveal().is_empty() => Token::Given(token),
+            (None, _) => Token::None,
+        };
         Connection {
-            server: self.server,
-            stun: self.stun,
-            turn: self.turn,
+            relay: Relay {
+                server: self.server,
+                trust,
+                token,
+            },
+            ice: IceServers {
+                stun: self.stun.into_iter().collect(),
+                turn: self.turn,
+            },
+            ice_policy: match self.ice_policy {
+                Policy::All => IcePolicy::All,
+                Policy::Relay => IcePolicy::Relay,
+            },
             local_address: self.local_address,
         }
     }
@@ -260,6 +332,12 @@ pub fn decimal_id(number: u32) -> PeerId {
     number.to_string().parse().expect("digits make an id")
 }
 
+/// Never refuses: a refusal would quote it.
+#[expect(clippy::unnecessary_wraps, reason = "clap's signature")]
+fn secret(text: &str) -> Result<Secret, String> {
+    Ok(Secret::new(text))
+}
+
 fn ice_server(text: &str, schemes: &[&str]) -> Result<String, String> {
     match Url::parse(text) {
         Ok(url) if schemes.contains(&url.scheme()) && url.host_str().is_some() => Ok(text.into()),
@@ -289,7 +367,38 @@ mod tests {
         let config = config("--video test")?;
         assert_eq!(config.our_id.as_str(), "42");
         assert!(config.call.is_none());
-        assert_eq!(config.connection.server.as_str(), "ws://127.0.0.1:8443/");
+        assert_eq!(
+            config.connection.relay.server.as_str(),
+            "ws://127.0.0.1:8443/"
+        );
+        Ok(())
+    }
+
+    #[test]
+    fn what_is_said_about_the_relay_is_meant() -> Result<(), clap::Error> {
+        let relay = |line: &str| Ok::<_, clap::Error>(config(line)?.connection.relay);
+        let usual = relay("--server wss://relay.example.org")?;
+        assert_eq!((usual.trust, usual.token), (Trust::System, Token::None));
+        let line = format!("--tls-fingerprint {} --token swordfish", "0a".repeat(32));
+        let pinned = relay(&line)?;
+        assert_eq!(pinned.trust, Trust::Certificate(Fingerprint([10; 32])));
+        assert_eq!(pinned.token, Token::Given(Secret::new("swordfish")));
+        let files = relay("--tls-ca ca.pem --token swordfish --token-file token")?;
+        assert_eq!(files.trust, Trust::Authorities("ca.pem".into()));
+        assert_eq!(files.token, Token::File("token".into()));
+        Ok(())
+    }
+
+    #[test]
+    fn whom_to_trust_is_a_question_of_wss_alone() -> Result<(), clap::Error> {
+        let is_conflict = |line: &str| {
+            let words = std::iter::once("client").chain(line.split_whitespace());
+            let args = Args::try_parse_from(words)?;
+            Ok::<_, clap::Error>(args.connection.conflict().is_some())
+        };
+        assert!(is_conflict("--tls-ca ca.pem")?);
+        assert!(!is_conflict("--tls-ca ca.pem --server wss://x")?);
+        assert!(!is_conflict("--server ws://x --token swordfish")?);
         Ok(())
     }
 
@@ -306,7 +415,10 @@ mod tests {
             "--our-id a\u{a0}b",
             "--request-offer",
             "--server http://x",
-            "--server wss://x",
+            "--server wss://",
+            "--server wss://x --tls-fingerprint AA:BB",
+            "--server wss://x --tls-fingerprint F --tls-ca x",
+            "--ice-policy none",
             "--server nonsense",
             "--width 0",
             "--framerate 0",

@@ -39,6 +39,10 @@ pub enum FailureKind {
     ConnectionFailed = 12,
     /// The peer's certificate is not the one its description announced.
     FingerprintMismatch = 13,
+    /// The relay does not let us in, or not for what we want.
+    NotAdmitted = 14,
+    /// Nobody we trust vouches for the relay's certificate, or it is another than expected.
+    RelayUntrusted = 15,
 }
 
 impl Failure {

@@ -1,11 +1,12 @@
 //! One native end of a call: what it captures, how it calls and is called, what it shows.
 //!
 //! The pure files decide ([`session`], [`negotiation`], [`media`], [`graph`], [`stats`], [`report`],
-//! [`backoff`], [`failure`]), the glue acts ([`presence`], [`signaller`], [`capture`], [`peer`],
+//! [`backoff`], [`failure`], [`ice_servers`]), the glue acts ([`presence`], [`signaller`], [`api`], [`wire`], [`capture`], [`peer`],
 //! [`receive`], [`sdp`], [`plugins`], [`printer`], [`allocator`]), and [`call`] is the only file that knows all of
 //! them. [`inbox`] and [`link`] are what a call and a room have in common.
 
 pub mod allocator;
+pub mod api;
 pub mod backoff;
 pub mod call;
 pub mod capture;
@@ -13,6 +14,7 @@ pub mod cli;
 pub mod config;
 pub mod failure;
 pub mod graph;
+pub mod ice_servers;
 pub mod inbox;
 pub mod link;
 pub mod media;
@@ -28,3 +30,4 @@ pub mod sdp;
 pub mod session;
 pub mod signaller;
 pub mod stats;
+pub mod wire;

@@ -25,7 +25,9 @@ use gst_webrtc::{WebRTCPeerConnectionState as ConnectionState, WebRTCSessionDesc
 use protocol::{Candidate, Description};
 
 use crate::capture::{Timeline, Track};
+use crate::config::IcePolicy;
 use crate::failure::{Failure, FailureKind};
+use crate::ice_servers::IceServers;
 use crate::media::{Kind, Media};
 use crate::negotiation::Step;
 use crate::receive::{self, FirstFrame, Outputs, ReceiveCounters};
@@ -54,10 +56,10 @@ pub struct PeerSettings {
     pub timeline: Timeline,
     /// Where what comes in goes.
     pub outputs: Outputs,
-    /// `stun://host:port`
-    pub stun: Option<String>,
-    /// `turn://user:password@host:port`, percent-encoded.
-    pub turn: Vec<String>,
+    /// The STUN and TURN servers.
+    pub ice: IceServers,
+    /// By which ways the peer may be reached.
+    pub ice_policy: IcePolicy,
     /// Use this address alone for ICE.
     pub local_address: Option<IpAddr>,
 }

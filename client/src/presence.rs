@@ -1,19 +1,24 @@
 //! Staying registered: whatever becomes of the connection to the relay, there is a new one soon.
 
+use std::convert::Infallible;
+use std::future::pending;
 use std::pin::pin;
 use std::time::Duration;
 
 use async_channel::{Receiver, Sender, bounded};
 use async_std::future::timeout;
 use async_std::task::{self, JoinHandle};
-use futures_util::future::{Either, select};
+use futures_util::future::{Either, select, try_join};
 use futures_util::{FutureExt as _, select_biased};
 use protocol::PeerId;
-use url::Url;
 
+use crate::api;
 use crate::backoff::Backoff;
+use crate::config::Relay;
 use crate::failure::{Failure, FailureKind};
+use crate::ice_servers::{IceServers, Lease};
 use crate::signaller::{RelayEvent, Signaller};
+use crate::wire::Way;
 
 /// How many events of one connection may wait until we look at them: what more the relay has to say
 /// waits on the way.
@@ -29,6 +34,10 @@ pub struct Presence {
 /// Something that happened to our place at the relay.
 #[derive(Debug)]
 pub enum PresenceEvent {
+    /// The relay tells of these STUN and TURN servers from now on: before each
+    /// [`PresenceEvent::Registered`], and again before their credentials expire. It may not, when it
+    /// cannot be asked just now.
+    IceServers(IceServers),
     /// The relay knows us; what it says from now on belongs to this connection.
     Registered,
     /// The relay, or the partner through it, says something.
@@ -51,9 +60,12 @@ enum Command {
 /// A connection that lasted for so long is one with a relay that works: it may be renewed at once.
 const LASTING: Duration = Duration::from_secs(1);
 
-/// How often the relay may say that somebody else has our id before we believe it: about a minute.
-/// It takes up to 45 seconds to notice that our own last connection is dead.
+/// How often a relay that knew us may refuse us before we believe it: about a minute. It takes up to
+/// 45 seconds to notice that our own last connection is dead, and a token may be renewed.
 const MAX_REFUSALS: u32 = 50;
+
+/// How long to wait when the relay could not be asked for STUN and TURN servers.
+const ASK_AGAIN_AFTER: Duration = Duration::from_secs(10);
 
 /// How long leaving may take.
 const LEAVE_DEADLINE: Duration = Duration::from_secs(2);
@@ -64,9 +76,14 @@ const MAX_WAITING_COMMANDS: usize = 256;
 impl Presence {
     /// Registers, and registers again whenever the connection is lost. `events` hears of it, in
     /// order; while there is no room, the relay waits.
-    pub fn begin(server: Url, id: PeerId, events: Sender<PresenceEvent>) -> Self {
+    pub fn begin(relay: Relay, id: PeerId, events: Sender<PresenceEvent>) -> Self {
         let (commands, orders) = bounded(MAX_WAITING_COMMANDS);
-        let staying = task::spawn(async move { stay(&server, &id, &orders, &events).await });
+        let staying = task::spawn(async move {
+            match task::spawn_blocking(|| Way::new(relay)).await {
+                Ok(way) => stay(&way, &id, &orders, &events).await,
+                Err(failure) => tell(&events, PresenceEvent::Refused(failure)).await,
+            }
+        });
         Self { commands, staying }
     }
 
@@ -104,23 +121,22 @@ enum End {
     Gone(PresenceEvent),
 }
 
-async fn stay(
-    server: &Url,
-    id: &PeerId,
-    orders: &Receiver<Command>,
-    events: &Sender<PresenceEvent>,
-) {
+async fn stay(way: &Way, id: &PeerId, orders: &Receiver<Command>, events: &Sender<PresenceEvent>) {
     let mut backoff = Backoff::default();
     let mut refusals = None;
     loop {
         let (heard, hears) = bounded(MAX_WAITING_EVENTS);
-        match Signaller::register(server, id, heard).await {
-            Ok(signaller) => {
+        match register(way, id, heard).await {
+            Ok((signaller, lease)) => {
                 refusals = Some(0);
                 // What was ordered until now was meant for an earlier connection.
                 while orders.try_recv().is_ok() {}
+                if let Some(lease) = &lease {
+                    tell(events, PresenceEvent::IceServers(lease.servers.clone())).await;
+                }
                 tell(events, PresenceEvent::Registered).await;
-                let (end, lasted) = serve(&signaller, &hears, orders, events).await;
+                let refreshing = refresh(way, lease, events);
+                let (end, lasted) = serve(&signaller, &hears, orders, events, refreshing).await;
                 // Nobody listens any more; a relay that goes on talking must not hold us up.
                 drop(hears);
                 if lasted {
@@ -141,7 +157,7 @@ async fn stay(
                 // After the relay was gone it may not know yet that our old connection is.
                 Some(refusals) if *refusals < MAX_REFUSALS => {
                     tracing::debug!("{failure}");
-                    *refusals += u32::from(failure.kind == FailureKind::IdRefused);
+                    *refusals += u32::from(is_refusal(failure.kind));
                 }
                 Some(_) | None => return tell(events, PresenceEvent::Refused(failure)).await,
             },
@@ -152,13 +168,59 @@ async fn stay(
     }
 }
 
+/// Registers, and asks for STUN and TURN servers meanwhile. `None` when there was no answer to that.
+async fn register(
+    way: &Way,
+    id: &PeerId,
+    heard: Sender<RelayEvent>,
+) -> Result<(Signaller, Option<Lease>), Failure> {
+    let asking = async { Ok(api::ice_servers(way).await) };
+    let (signaller, answer) = try_join(Signaller::register(way, id, heard), asking).await?;
+    Ok((signaller, usable(answer)))
+}
+
+/// Asks for STUN and TURN servers again before what the relay last told of them expires.
+async fn refresh(
+    way: &Way,
+    mut lease: Option<Lease>,
+    events: &Sender<PresenceEvent>,
+) -> Infallible {
+    loop {
+        let delay = match &lease {
+            Some(lease) => lease.refresh_after(),
+            None => Some(ASK_AGAIN_AFTER),
+        };
+        match delay {
+            Some(delay) => task::sleep(delay).await,
+            None => return pending().await,
+        }
+        lease = usable(api::ice_servers(way).await);
+        if let Some(lease) = &lease {
+            tell(events, PresenceEvent::IceServers(lease.servers.clone())).await;
+        }
+    }
+}
+
+fn usable(answer: Result<Lease, String>) -> Option<Lease> {
+    answer
+        .inspect_err(|reason| tracing::debug!("no STUN and TURN servers from the relay: {reason}"))
+        .ok()
+}
+
+/// Whether the relay does not want us, as opposed to being gone.
+fn is_refusal(kind: FailureKind) -> bool {
+    matches!(kind, FailureKind::IdRefused | FailureKind::NotAdmitted)
+}
+
 /// Moves events and lines of one connection until it ends. Says why it ended, and whether it lasted.
 async fn serve(
     signaller: &Signaller,
     hears: &Receiver<RelayEvent>,
     orders: &Receiver<Command>,
     events: &Sender<PresenceEvent>,
+    refreshing: impl Future<Output = Infallible>,
 ) -> (End, bool) {
+    let mut refreshing = pin!(refreshing.fuse());
     let mut lasting = pin!(task::sleep(LASTING).fuse());
     let mut lasted = false;
     loop {
@@ -169,6 +231,7 @@ async fn serve(
                 lasted = true;
                 continue;
             }
+            never = refreshing => match never {},
             order = order => match order {
                 Ok(Command::Send(line)) => {
                     signaller.send(line);

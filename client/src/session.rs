@@ -508,6 +508,8 @@ impl FailureKind {
             Self::Other
             | Self::RelayUnreachable
             | Self::IdRefused
+            | Self::NotAdmitted
+            | Self::RelayUntrusted
             | Self::ConnectionFailed
             | Self::FingerprintMismatch => Party::Network,
         }

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use async_channel::{Receiver, Sender, bounded};
 use async_std::future::timeout;
-use async_std::net::TcpStream;
 use async_std::task::JoinHandle;
+use async_tungstenite::tungstenite::client::IntoClientRequest as _;
+use async_tungstenite::tungstenite::http::{StatusCode, header};
 use async_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use async_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
 use async_tungstenite::tungstenite::{Error, Message};
@@ -17,6 +18,7 @@ use protocol::{ClientMessage, PeerId};
 use url::Url;
 
 use crate::failure::{Failure, FailureKind};
+use crate::wire::{Way, Wire, label, unreachable};
 
 /// How long connecting and registering may take together.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(10);
@@ -60,15 +62,16 @@ impl Signaller {
     /// [`RelayEvent::Closed`] or [`RelayEvent::Lost`]. While there is no room, the relay waits.
     ///
     /// # Errors
-    /// When the relay cannot be reached, does not speak the protocol, or refuses the id.
+    /// When the relay cannot be reached, is not trusted, does not speak the protocol, does not let us
+    /// in, or refuses the id.
     pub async fn register(
-        server: &Url,
+        way: &Way,
         id: &PeerId,
         events: Sender<RelayEvent>,
     ) -> Result<Self, Failure> {
-        let registering = timeout(CONNECT_DEADLINE, connect(server, id)).await;
+        let registering = timeout(CONNECT_DEADLINE, connect(way, id)).await;
         let (sender, receiver) =
-            registering.unwrap_or_else(|_| Err(unreachable(server, "no answer")))?;
+            registering.unwrap_or_else(|_| Err(unreachable(way.server(), "no answer")))?;
         let (lines, waiting) = bounded(MAX_WAITING_LINES);
         let serving = async_std::task::spawn(async move {
             let last = serve(sender, receiver, waiting, &events).await;
@@ -105,55 +108,80 @@ impl Signaller {
 /// # Errors
 /// Says what an address has to look like.
 pub fn relay_address(text: &str) -> Result<Url, String> {
-    let wanted = "a relay's address looks like ws://127.0.0.1:8443";
-    let url = Url::parse(text).map_err(|_| wanted.to_owned())?;
-    match url.scheme() {
-        "ws" if url.host_str().is_some() => Ok(url),
-        "wss" => Err("wss:// is not supported yet; use ws:// through a tunnel of your own".into()),
-        _ => Err(wanted.into()),
+    let wanted = "a relay's address looks like ws://127.0.0.1:8443 or wss://relay.example.org";
+    match Url::parse(text) {
+        Ok(url) if matches!(url.scheme(), "ws" | "wss") && url.host_str().is_some() => Ok(url),
+        Ok(_) | Err(_) => Err(wanted.into()),
     }
 }
 
-/// A relay's address without what may be secret in it: a password, a token.
-pub fn label(server: &Url) -> String {
-    let mut label = server.clone();
-    // Neither can fail for an address with a host.
-    let _ = label.set_username("");
-    let _ = label.set_password(None);
-    label.set_query(None);
-    label.into()
-}
+type Sending = WebSocketSender<Wire>;
+type Receiving = WebSocketReceiver<Wire>;
 
-type Sending = WebSocketSender<TcpStream>;
-type Receiving = WebSocketReceiver<TcpStream>;
-
-async fn connect(server: &Url, id: &PeerId) -> Result<(Sending, Receiving), Failure> {
-    let host = server
-        .host_str()
-        .unwrap_or_default()
-        .trim_matches(['[', ']'])
-        .to_owned();
-    let port = server.port_or_known_default().unwrap_or(80);
-    let stream = TcpStream::connect((host.as_str(), port))
-        .await
-        .map_err(|error| unreachable(server, &error.to_string()))?;
-    let _ = stream.set_nodelay(true);
+async fn connect(way: &Way, id: &PeerId) -> Result<(Sending, Receiving), Failure> {
+    let server = way.server();
     let mut address = server.clone();
     address.query_pairs_mut().append_pair("notices", "caller");
+    let mut request = address
+        .as_str()
+        .into_client_request()
+        .map_err(|error| unreachable(server, &error.to_string()))?;
+    if let Some(token) = way.authorization()? {
+        request.headers_mut().insert(header::AUTHORIZATION, token);
+    }
+    let wire = way.connect().await?;
     let config = WebSocketConfig::default()
         .read_buffer_size(BUFFER_BYTES)
         .write_buffer_size(0)
         .max_message_size(Some(MAX_MESSAGE_BYTES))
         .max_frame_size(Some(MAX_MESSAGE_BYTES));
-    let (socket, _) = client_async_with_config(address.as_str(), stream, Some(config))
+    let (socket, _) = client_async_with_config(request, wire, Some(config))
         .await
-        .map_err(|error| unreachable(server, &error.to_string()))?;
+        .map_err(|error| not_opened(way, &error))?;
     let (mut sender, mut receiver) = socket.split();
     let hello = ClientMessage::Hello(id.clone()).to_string();
     let sent = sender.send(Message::text(hello)).await;
     sent.map_err(|error| unreachable(server, &error.to_string()))?;
     welcome(&mut receiver, server, id).await?;
     Ok((sender, receiver))
+}
+
+/// What is said when the relay answers, but by no WebSocket.
+fn not_opened(way: &Way, error: &Error) -> Failure {
+    let server = way.server();
+    let relay = label(server);
+    let Error::Http(response) = error else {
+        return unreachable(server, &error.to_string());
+    };
+    let (kind, sentence) = match response.status() {
+        StatusCode::UNAUTHORIZED if way.has_token() => (
+            FailureKind::NotAdmitted,
+            format!("The relay at {relay} does not accept the token: it is wrong, or has expired."),
+        ),
+        StatusCode::UNAUTHORIZED => (
+            FailureKind::NotAdmitted,
+            format!(
+                "The relay at {relay} lets nobody in without a token; give one with --token-file, \
+                 or in the variable ALDIS_TOKEN."
+            ),
+        ),
+        StatusCode::FORBIDDEN => (
+            FailureKind::NotAdmitted,
+            format!("The relay at {relay} does not let this client in."),
+        ),
+        StatusCode::TOO_MANY_REQUESTS => (
+            FailureKind::RelayUnreachable,
+            format!(
+                "The relay at {relay} has too many visitors from this address; try again later."
+            ),
+        ),
+        StatusCode::SERVICE_UNAVAILABLE => (
+            FailureKind::RelayUnreachable,
+            format!("The relay at {relay} is full, or is stopping; try again later."),
+        ),
+        status => return unreachable(server, &format!("it answers {status}")),
+    };
+    Failure::new(kind, sentence)
 }
 
 async fn welcome(receiver: &mut Receiving, server: &Url, id: &PeerId) -> Result<(), Failure> {
@@ -166,6 +194,10 @@ async fn welcome(receiver: &mut Receiving, server: &Url, id: &PeerId) -> Result<
                     "The relay refuses the id {id:?}: it is taken; choose another --our-id."
                 );
                 return Err(Failure::new(FailureKind::IdRefused, sentence));
+            }
+            Ok(Message::Close(Some(frame))) if frame.reason.as_str() == "not allowed by token" => {
+                let sentence = format!("The token for the relay is not for the id {id:?}.");
+                return Err(Failure::new(FailureKind::NotAdmitted, sentence));
             }
             Ok(Message::Ping(_) | Message::Pong(_)) => {}
             Ok(Message::Close(Some(frame))) => {
@@ -269,13 +301,4 @@ async fn within(sending: impl Future<Output = Result<(), Error>>) -> Result<(), 
         Ok(sent) => sent.map_err(|error| error.to_string()),
         Err(_) => Err("it does not read".into()),
     }
-}
-
-fn unreachable(server: &Url, reason: &str) -> Failure {
-    let sentence = format!(
-        "The relay at {} cannot be reached ({reason}); start it with `signalling`, or say \
-         where it is with --server.",
-        label(server)
-    );
-    Failure::new(FailureKind::RelayUnreachable, sentence)
 }

@@ -1,6 +1,6 @@
 //! The command line.
 
-use clap::Parser;
+use clap::{CommandFactory as _, Parser};
 use client::cli::{ConnectionArgs, MediaArgs, decimal_id};
 use protocol::{PeerId, RoomId};
 
@@ -40,6 +40,13 @@ Examples:
 Exit codes are those of client.";
 
 impl Args {
+    /// Reads the command line. What makes no sense ends the program.
+    pub(crate) fn from_command_line() -> Self {
+        let args = Self::parse();
+        args.connection.check(&mut Self::command());
+        args
+    }
+
     /// Turns what was typed into what is meant. `random` makes the id where none was given.
     pub(crate) fn into_config(self, random: impl FnOnce() -> u32) -> Config {
         Config {
@@ -55,7 +62,6 @@ impl Args {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory as _;
 
     #[test]
     fn the_command_line_is_consistent() {

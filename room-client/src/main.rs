@@ -7,11 +7,10 @@ mod room;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
 use client::program;
 
 fn main() -> ExitCode {
-    let config = cli::Args::parse().into_config(|| fastrand::u32(..));
+    let config = cli::Args::from_command_line().into_config(|| fastrand::u32(..));
     let json = config.json;
     program::run("room-client", json, |printer| meeting::run(config, printer))
 }

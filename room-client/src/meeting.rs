@@ -18,8 +18,8 @@ use client::peer::{CandidatePair, PeerEvent, PeerSettings};
 use client::presence::{Presence, PresenceEvent};
 use client::printer::Printer;
 use client::receive::FirstFrame;
-use client::signaller::label;
 use client::stats::Counters;
+use client::wire::label;
 use futures_util::future::join_all;
 use protocol::{PeerId, RoomId};
 
@@ -86,9 +86,9 @@ impl Meeting {
     ) -> Self {
         let capture = Arc::new(capture);
         ways.watch_capture(&capture);
-        let server = config.connection.server.clone();
+        let relay = config.connection.relay.clone();
         Self {
-            presence: Presence::begin(server, config.our_id.clone(), ways.relay()),
+            presence: Presence::begin(relay, config.our_id.clone(), ways.relay()),
             room: Room::new(config.room.clone()),
             config,
             settings,
@@ -123,9 +123,13 @@ impl Meeting {
 
     fn relay_event(&mut self, event: PresenceEvent) -> Result<(), Failure> {
         match event {
+            PresenceEvent::IceServers(servers) => {
+                self.settings.ice = self.config.connection.ice.and(&servers);
+                Ok(())
+            }
             PresenceEvent::Registered => {
                 let id = self.config.our_id.clone();
-                let server = label(&self.config.connection.server);
+                let server = label(&self.config.connection.relay.server);
                 self.report(Report::Registered { id, server });
                 self.handle(Event::Registered)
             }

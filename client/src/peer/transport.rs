@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use anyhow::Context as _;
 use gst::prelude::*;
 
+use crate::config::IcePolicy;
+
 use super::{JITTER_BUFFER_MS, PeerSettings};
 
 /// libnice sends one connectivity check every so many milliseconds; its default of 20 is most of the
@@ -25,12 +27,16 @@ pub(super) fn webrtcbin(settings: &PeerSettings) -> Result<gst::Element, anyhow:
         .property_from_str("bundle-policy", "max-bundle")
         .property("latency", JITTER_BUFFER_MS)
         .build()?;
-    if let Some(stun) = &settings.stun {
+    if settings.ice_policy == IcePolicy::Relay {
+        webrtc.set_property_from_str("ice-transport-policy", "relay");
+    }
+    // It asks one.
+    if let Some(stun) = settings.ice.stun.first() {
         webrtc.set_property("stun-server", stun);
     }
-    for turn in &settings.turn {
+    for turn in &settings.ice.turn {
         if !webrtc.emit_by_name::<bool>("add-turn-server", &[turn]) {
-            tracing::warn!("a --turn server was not accepted");
+            tracing::warn!("a TURN server was not accepted");
         }
     }
     let ice = webrtc.property::<gst::glib::Object>("ice-agent");

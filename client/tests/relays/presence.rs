@@ -1,87 +1,16 @@
-//! Staying registered, with relays that behave badly. Each relay here is a real WebSocket server.
+//! Staying registered, with relays that behave badly.
 
 use std::time::Duration;
 
-use async_channel::{Receiver, bounded};
+use crate::relay::{LIMIT, Relay, Socket, client, event, line, say};
 use async_std::future::timeout;
-use async_std::net::{TcpListener, TcpStream};
 use async_std::task::{block_on, spawn};
 use async_tungstenite::tungstenite::Message;
 use async_tungstenite::tungstenite::protocol::CloseFrame;
 use async_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
-use async_tungstenite::{WebSocketStream, accept_async};
+use client::config::{Relay as Address, Token, Trust};
 use client::failure::FailureKind;
-use client::presence::{Presence, PresenceEvent};
-use futures_util::StreamExt as _;
-use url::Url;
-
-const LIMIT: Duration = Duration::from_secs(10);
-
-type Socket = WebSocketStream<TcpStream>;
-
-/// A relay that nobody has told what to do yet.
-struct Relay {
-    listener: TcpListener,
-}
-
-impl Relay {
-    async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        Self { listener }
-    }
-
-    fn url(&self) -> Url {
-        let address = self.listener.local_addr().expect("an address");
-        format!("ws://{address}").parse().expect("a URL")
-    }
-
-    /// The next connection, once its first line is read.
-    async fn greeted(&self) -> Socket {
-        let accepting = async {
-            let (stream, _) = self.listener.accept().await.expect("a connection");
-            let mut socket = accept_async(stream).await.expect("a WebSocket");
-            assert_eq!(line(&mut socket).await.as_deref(), Some("HELLO me"));
-            socket
-        };
-        timeout(LIMIT, accepting)
-            .await
-            .expect("a client that comes")
-    }
-
-    /// The next connection, registered.
-    async fn registered(&self) -> Socket {
-        let mut socket = self.greeted().await;
-        say(&mut socket, "HELLO").await;
-        socket
-    }
-
-    fn client(&self) -> (Presence, Receiver<PresenceEvent>) {
-        let (events, heard) = bounded(16);
-        let id = "me".parse().expect("an id");
-        (Presence::begin(self.url(), id, events), heard)
-    }
-}
-
-async fn say(socket: &mut Socket, line: &str) {
-    socket
-        .send(Message::text(line))
-        .await
-        .expect("a client that hears");
-}
-
-/// The next line; `None` once the client has hung up.
-async fn line(socket: &mut Socket) -> Option<String> {
-    loop {
-        match timeout(LIMIT, socket.next())
-            .await
-            .expect("a client that says something")?
-        {
-            Ok(Message::Text(line)) => return Some(line.to_string()),
-            Ok(Message::Close(_)) | Err(_) => return None,
-            Ok(_) => {}
-        }
-    }
-}
+use client::presence::PresenceEvent;
 
 async fn close(socket: &mut Socket, code: CloseCode, reason: &'static str) {
     let frame = CloseFrame {
@@ -89,13 +18,6 @@ async fn close(socket: &mut Socket, code: CloseCode, reason: &'static str) {
         reason: reason.into(),
     };
     let _ = socket.close(Some(frame)).await;
-}
-
-async fn event(heard: &Receiver<PresenceEvent>) -> PresenceEvent {
-    timeout(LIMIT, heard.recv())
-        .await
-        .expect("an event in time")
-        .expect("a presence")
 }
 
 macro_rules! assert_event {
@@ -222,10 +144,11 @@ fn who_is_refused_at_first_gives_up_and_who_was_registered_does_not() {
 #[test]
 fn nobody_is_waited_for_for_ever() {
     block_on(async {
-        let (events, heard) = bounded(1);
-        let id = "me".parse().expect("an id");
-        let nowhere = "ws://127.0.0.1:1".parse().expect("a URL");
-        let _presence = Presence::begin(nowhere, id, events);
+        let (_presence, heard) = client(Address {
+            server: "ws://127.0.0.1:1".parse().expect("a URL"),
+            trust: Trust::System,
+            token: Token::None,
+        });
         let refused = event(&heard).await;
         let PresenceEvent::Refused(failure) = refused else {
             panic!("{refused:?}")
