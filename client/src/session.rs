@@ -465,7 +465,7 @@ impl Session {
                 format!("{peer} is in another call; try again later."),
             ),
             ErrorKind::NotAllowed => Failure::new(
-                FailureKind::Other,
+                FailureKind::NotAdmitted,
                 format!("The token does not allow a call to {peer}; it is for a room alone."),
             ),
             ErrorKind::InvalidRoomId | ErrorKind::RoomFull | ErrorKind::Other => Failure::new(

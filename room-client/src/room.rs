@@ -176,18 +176,23 @@ impl Room {
             }
             Some(ServerMessage::Error(text)) => {
                 let room = &self.id;
-                let sentence = match ErrorKind::of(text) {
-                    ErrorKind::InvalidRoomId => {
-                        format!("The relay does not allow a room {room:?}.")
-                    }
-                    ErrorKind::RoomFull => format!("The room {room:?} is full; try again later."),
-                    ErrorKind::NotAllowed => {
-                        format!("The token does not allow to join the room {room:?}.")
-                    }
+                let (kind, sentence) = match ErrorKind::of(text) {
+                    ErrorKind::InvalidRoomId => (
+                        FailureKind::Other,
+                        format!("The relay does not allow a room {room:?}."),
+                    ),
+                    ErrorKind::RoomFull => (
+                        FailureKind::Other,
+                        format!("The room {room:?} is full; try again later."),
+                    ),
+                    ErrorKind::NotAllowed => (
+                        FailureKind::NotAdmitted,
+                        format!("The token does not allow to join the room {room:?}."),
+                    ),
                     // Messages to somebody who has just left.
                     ErrorKind::PeerNotFound | ErrorKind::PeerBusy | ErrorKind::Other => return,
                 };
-                effects.push(Effect::Fail(Failure::new(FailureKind::Other, sentence)));
+                effects.push(Effect::Fail(Failure::new(kind, sentence)));
             }
             // What later versions may say.
             _ => {}

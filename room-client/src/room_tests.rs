@@ -235,4 +235,14 @@ fn a_crowd_is_bounded() {
 fn a_room_that_may_not_be_is_a_failure() {
     let words = line(&mut room(), "ERROR invalid room id 'demo'");
     assert_eq!(words, [r#"fail: The relay does not allow a room "demo"."#]);
+    let words = line(&mut room(), "ERROR room 'demo' is full");
+    assert_eq!(
+        words,
+        [r#"fail: The room "demo" is full; try again later."#]
+    );
+    let words = line(&mut room(), "ERROR not allowed by this token");
+    assert_eq!(
+        words,
+        [r#"fail: The token does not allow to join the room "demo"."#]
+    );
 }
