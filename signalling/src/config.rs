@@ -56,6 +56,13 @@ pub const CLOSE_DEADLINE: Duration = Duration::from_secs(5);
 /// How long a stopping relay waits for its peers to close.
 pub const DRAIN_DEADLINE: Duration = Duration::from_secs(8);
 
+/// The least [`Limits::message_bytes`], so that every word of the protocol with its ids fits.
+pub const LEAST_MESSAGE_BYTES: usize = 1024;
+
+/// Descriptors that are not for connections: the listener, the log, files that are read again, the
+/// system's own.
+pub const SPARE_DESCRIPTORS: usize = 32;
+
 /// What a relay is told to do, after all options, variables and files have been read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
@@ -142,6 +149,84 @@ pub struct IceConfig {
     pub turn_secret: Option<Secret>,
     /// For how long credentials for TURN hold.
     pub turn_lifetime: Duration,
+}
+
+impl Config {
+    /// Whether its bounds agree with one another and with what peers owe one another.
+    ///
+    /// # Errors
+    /// A sentence, in the names of the options, about the first that do not.
+    pub fn check(&self) -> Result<(), String> {
+        self.limits.check()
+    }
+}
+
+impl Limits {
+    /// The least [`Limits::outbox_bytes`] for the longest message there may be: room for the longest
+    /// answer, and for what one turn may add to an outbox that is nearly congested.
+    pub fn least_outbox_bytes(&self) -> usize {
+        let answer = self.message_bytes.saturating_mul(4).saturating_add(4096);
+        let turn = self.message_bytes.saturating_add(READ_BYTES);
+        answer.max(turn.saturating_add(turn / (CONGESTED_ABOVE - 1) + 4096))
+    }
+
+    /// The limits that can be kept with so many descriptors for the whole process.
+    #[must_use]
+    pub fn within(mut self, descriptors: usize) -> Self {
+        let most = descriptors.saturating_sub(SPARE_DESCRIPTORS).max(1);
+        for bound in [
+            &mut self.connections,
+            &mut self.connections_per_address,
+            &mut self.handshakes,
+            &mut self.peers,
+            &mut self.peers_per_room,
+        ] {
+            *bound = most.min(*bound);
+        }
+        self
+    }
+
+    fn check(&self) -> Result<(), String> {
+        if self.message_bytes < LEAST_MESSAGE_BYTES {
+            return Err(format!(
+                "--max-message-bytes {} is too little: an id alone has up to {} bytes, so the \
+                 least is {LEAST_MESSAGE_BYTES}",
+                self.message_bytes,
+                limits::MAX_ID_BYTES
+            ));
+        }
+        let least_outbox = self.least_outbox_bytes();
+        if self.outbox_bytes < least_outbox {
+            return Err(format!(
+                "--max-outbox-bytes {} is too little for --max-message-bytes {}: the least is \
+                 {least_outbox}",
+                self.outbox_bytes, self.message_bytes
+            ));
+        }
+        let connections = ("--max-connections", self.connections);
+        let peers = ("--max-peers", self.peers);
+        for (part, whole) in [
+            (("--max-handshakes", self.handshakes), connections),
+            (
+                (
+                    "--max-connections-per-address",
+                    self.connections_per_address,
+                ),
+                connections,
+            ),
+            (peers, connections),
+            (("--max-peers-per-room", self.peers_per_room), peers),
+        ] {
+            if part.1 > whole.1 {
+                return Err(format!(
+                    "{} {} is more than {} {}, of which it is a part: lower the one or raise the \
+                     other",
+                    part.0, part.1, whole.0, whole.1
+                ));
+            }
+        }
+        Ok(())
+    }
 }
 
 /// A text that is never printed.

@@ -23,6 +23,7 @@ mod page;
 mod process;
 pub mod relay;
 pub mod server;
+pub mod settings;
 pub mod tls;
 pub mod token;
 pub mod token_file;

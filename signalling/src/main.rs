@@ -2,23 +2,29 @@
 
 use std::io::{self, IsTerminal, Write};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use async_signal::{Signal, Signals};
 use async_std::task;
-use clap::Parser;
 use futures_util::StreamExt;
-use signalling::cli::Args;
+use signalling::cli::{self, Task};
+use signalling::config::{Limits, Secret};
 use signalling::server::StartError;
+use signalling::settings::{self, Log, LogFormat, Settings, value};
+use signalling::watched::WatchedFile;
 use signalling::{Config, Server};
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::LevelFilter;
+use tracing::{info, warn};
+
+mod descriptors;
 
 fn main() -> ExitCode {
-    let config = Config::from(Args::parse());
-    log_to_stderr();
-    match task::block_on(run(config)) {
+    let outcome = match cli::task() {
+        Task::Serve { settings, notes } => serve(*settings, &notes),
+        Task::PrintConfig(settings) => print(&settings::print(&settings)),
+    };
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // Where even stderr is closed, the exit code has to do.
@@ -28,15 +34,31 @@ fn main() -> ExitCode {
     }
 }
 
-async fn run(config: Config) -> anyhow::Result<()> {
+fn serve(mut settings: Settings, notes: &[String]) -> anyhow::Result<()> {
+    log_to_stderr(&settings.log)?;
+    for note in notes {
+        warn!("{note}");
+    }
+    if let Some(path) = &settings.turn_secret_file {
+        settings.config.ice.turn_secret = Some(read_secret(path)?);
+    }
+    task::block_on(run(settings.config))
+}
+
+async fn run(mut config: Config) -> anyhow::Result<()> {
     let mut signals = Signals::new([Signal::Int, Signal::Term])
         .context("cannot take part in the system's signals")?;
+    let wanted = config.limits.connections;
+    let granted = fit_descriptors(&mut config);
     let listen = config.listen;
     let server = Server::bind(config).map_err(|error| match error {
         StartError::Listen(error) => cannot_listen(&error, listen),
         StartError::File(error) => error,
     })?;
     announce(&server);
+    if granted < wanted {
+        tell_of_fewer(granted, wanted);
+    }
     server
         .serve(async {
             signals.next().await;
@@ -77,14 +99,69 @@ fn announce(server: &Server) {
     .and_then(|()| out.flush());
 }
 
-fn log_to_stderr() {
-    let filter = EnvFilter::builder()
-        .with_default_directive(LevelFilter::INFO.into())
-        .from_env_lossy();
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
+/// Prints a result. A reader that has gone has read enough.
+fn print(text: &str) -> anyhow::Result<()> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(error).context("cannot print the settings")
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A secret that stands alone in a file.
+fn read_secret(path: &Path) -> anyhow::Result<Secret> {
+    let unreadable = || {
+        format!(
+            "cannot read the secret of the TURN servers in {}",
+            path.display()
+        )
+    };
+    let content = WatchedFile::new(path).read().with_context(unreadable)?;
+    let content = String::from_utf8(content).with_context(unreadable)?;
+    let secret = content.trim();
+    if secret.is_empty() || secret.contains('\n') {
+        bail!(
+            "the secret of the TURN servers has to stand alone in {}, on one line",
+            path.display()
+        );
+    }
+    Ok(Secret::new(secret))
+}
+
+/// Makes room for as many connections as there may be, or has fewer where there is no room; tells
+/// how many.
+fn fit_descriptors(config: &mut Config) -> usize {
+    if let Some(descriptors) = descriptors::raise() {
+        let descriptors = usize::try_from(descriptors).unwrap_or(usize::MAX);
+        config.limits = config.limits.clone().within(descriptors);
+    }
+    config.limits.connections
+}
+
+/// Nobody has asked for the usual number, so having fewer is no reason to warn.
+fn tell_of_fewer(granted: usize, wanted: usize) {
+    let sentence = format!(
+        "--max-connections {wanted} is more than the descriptors of this process allow: it is \
+         {granted} now; ulimit -n, or LimitNOFILE of the service, permits more"
+    );
+    if wanted == Limits::default().connections {
+        info!("{sentence}");
+    } else {
+        warn!("{sentence}");
+    }
+}
+
+fn log_to_stderr(log: &Log) -> anyhow::Result<()> {
+    let to_stderr = tracing_subscriber::fmt()
+        .with_env_filter(value::filter(&log.filter)?)
         .with_writer(io::stderr)
         .with_ansi(io::stderr().is_terminal())
-        .log_internal_errors(false)
-        .init();
+        .log_internal_errors(false);
+    match log.format {
+        LogFormat::Text => to_stderr.init(),
+        LogFormat::Json => to_stderr.json().flatten_event(true).init(),
+    }
+    Ok(())
 }

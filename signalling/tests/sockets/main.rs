@@ -8,4 +8,5 @@ mod process;
 mod rooms;
 mod running;
 mod sessions;
+mod settings;
 mod slow_readers;

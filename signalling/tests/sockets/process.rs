@@ -1,18 +1,15 @@
 //! The program as a script sees it: lines, logs, exit codes.
 
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::process::{Command, Output, Stdio};
+use std::process::{Output, Stdio};
 
 use rustix::process::Signal;
 
 use crate::peer::Peer;
-use crate::running::{command, eventually, relay, start};
+use crate::running::{self, command, eventually, relay, start};
 
 fn run(options: &str) -> Output {
-    command(options)
-        .stdin(Stdio::null())
-        .output()
-        .expect("the binary starts")
+    running::run(&mut command(options))
 }
 
 #[test]
@@ -144,10 +141,9 @@ fn logs_tell_of_peers_but_not_of_what_they_say_nor_where_they_are() {
 
 #[test]
 fn running_out_of_descriptors_does_not_end_it() {
-    let mut limited = Command::new("sh");
-    limited.args(["-c", "ulimit -n 40 && exec \"$0\" --listen 127.0.0.1:0"]);
-    limited.arg(env!("CARGO_BIN_EXE_signalling"));
-    let relay = start(&mut limited);
+    let relay = relay("");
+    // Told at the start, it would keep to fewer connections.
+    relay.bound_descriptors(40);
     let mut first = Peer::registered(&relay, "first");
     // The system accepts for the relay, which has nowhere to put them.
     let crowd: Vec<_> = (0..60)

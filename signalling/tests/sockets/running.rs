@@ -1,13 +1,17 @@
 //! A relay in a process of its own, on a port of its own, gone with the test.
 
+use std::env;
+use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{self, Child, Command, ExitStatus, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
 
 /// Longer than anything here takes on a busy machine, shorter than anybody's patience.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -32,8 +36,14 @@ pub(crate) fn command(options: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_signalling"));
     command
         .args(options.split_whitespace())
-        .env_remove("RUST_LOG");
+        .env_remove("RUST_LOG")
+        .stdin(Stdio::null());
     command
+}
+
+/// Runs it to its end, which it finds by itself.
+pub(crate) fn run(command: &mut Command) -> Output {
+    command.output().expect("the binary starts")
 }
 
 /// A relay on a free port, with the options given.
@@ -43,7 +53,6 @@ pub(crate) fn relay(options: &str) -> Running {
 
 pub(crate) fn start(command: &mut Command) -> Running {
     let mut child = command
-        .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
@@ -105,10 +114,33 @@ impl Running {
         self.child.id()
     }
 
+    /// How many descriptors it may have, and how many it may permit itself; nothing is no bound.
+    pub(crate) fn descriptors(&self) -> (Option<u64>, Option<u64>) {
+        let limits = fs::read_to_string(format!("/proc/{}/limits", self.pid()));
+        let limits = limits.expect("the relay runs");
+        let line = limits
+            .lines()
+            .find_map(|line| line.strip_prefix("Max open files"))
+            .expect("Linux says how many descriptors a process may have");
+        let mut columns = line.split_whitespace().map(|column| column.parse().ok());
+        let mut next = || columns.next().expect("two numbers");
+        (next(), next())
+    }
+
+    /// Lets it have no more descriptors than so many from now on.
+    pub(crate) fn bound_descriptors(&self, most: u64) {
+        let bound = Rlimit {
+            current: Some(most),
+            maximum: Some(most),
+        };
+        prlimit(Some(Pid::from_child(&self.child)), Resource::Nofile, bound)
+            .expect("the relay is ours");
+    }
+
     /// The resident memory of the process, in KiB.
     pub(crate) fn resident_kib(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid()))
-            .expect("the relay runs");
+        let status =
+            fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("the relay runs");
         status
             .lines()
             .find_map(|line| line.strip_prefix("VmRSS:")?.split_whitespace().next())
@@ -122,6 +154,29 @@ impl Drop for Running {
         // Only this one child, and also when a test fails.
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// A folder of a test's own, gone with the test.
+pub(crate) struct Folder(PathBuf);
+
+impl Folder {
+    pub(crate) fn new() -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let path = env::temp_dir().join(format!("aldis-relay-{}-{count}", process::id()));
+        fs::create_dir_all(&path).expect("a folder for temporary files");
+        Self(path)
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
     }
 }
 
