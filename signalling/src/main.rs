@@ -7,8 +7,9 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use async_signal::{Signal, Signals};
+use async_std::channel::bounded;
 use async_std::task;
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt, select_biased};
 use signalling::cli::{self, Task};
 use signalling::config::{Limits, Secret};
 use signalling::server::StartError;
@@ -18,6 +19,7 @@ use signalling::{Config, Server};
 use tracing::{info, warn};
 
 mod descriptors;
+mod systemd;
 
 fn main() -> ExitCode {
     let outcome = match cli::task() {
@@ -50,21 +52,45 @@ async fn run(mut config: Config) -> anyhow::Result<()> {
         .context("cannot take part in the system's signals")?;
     let wanted = config.limits.connections;
     let granted = fit_descriptors(&mut config);
-    let listen = config.listen;
-    let server = Server::bind(config).map_err(|error| match error {
-        StartError::Listen(error) => cannot_listen(&error, listen),
-        StartError::File(error) => error,
-    })?;
+    let server = listen(config)?;
     announce(&server);
     if granted < wanted {
         tell_of_fewer(granted, wanted);
     }
-    server
-        .serve(async {
-            signals.next().await;
-        })
-        .await;
-    Ok(())
+    systemd::ready();
+    let (stop, stopped) = bounded::<()>(1);
+    let serving = server.serve(async move {
+        // Nothing is ever sent: the wait ends when the sender is dropped.
+        let _ = stopped.recv().await;
+    });
+    let twice = async move {
+        signals.next().await;
+        systemd::stopping();
+        drop(stop);
+        signals.next().await;
+    };
+    select_biased! {
+        () = serving.fuse() => Ok(()),
+        () = twice.fuse() => bail!("told to end twice: ended before every connection was closed"),
+        () = systemd::watchdog().fuse() => Ok(()),
+    }
+}
+
+/// Takes the socket of the service manager where there is one, else makes one.
+fn listen(config: Config) -> anyhow::Result<Server> {
+    let unusable = "cannot use the socket passed to the relay";
+    let address = config.listen;
+    if let Some(listener) = systemd::listener().context(unusable)? {
+        info!("listening on the socket passed to the relay; --listen is ignored");
+        return Server::from_listener(listener, config).map_err(|error| match error {
+            StartError::Listen(error) => anyhow::Error::new(error).context(unusable),
+            StartError::File(error) => error,
+        });
+    }
+    Server::bind(config).map_err(|error| match error {
+        StartError::Listen(error) => cannot_listen(&error, address),
+        StartError::File(error) => error,
+    })
 }
 
 #[expect(
@@ -88,15 +114,19 @@ fn cannot_listen(error: &io::Error, address: SocketAddr) -> anyhow::Error {
     anyhow::anyhow!("cannot listen on {address}: {remedy}")
 }
 
-/// Prints the one line that says what to open. Nobody may be reading it, which is no failure.
+/// Prints the one line that says what to open, and by TLS another by which clients can know the
+/// relay. Nobody may be reading it, which is no failure.
 fn announce(server: &Server) {
     let address = server.address();
+    let fingerprint = server.fingerprint();
+    let s = if fingerprint.is_some() { "s" } else { "" };
+    let mut text =
+        format!("Aldis is ready: page http{s}://{address}/  WebSocket ws{s}://{address}/\n");
+    if let Some(fingerprint) = fingerprint {
+        text += &format!("Certificate: SHA-256 {fingerprint}\n");
+    }
     let mut out = io::stdout().lock();
-    let _ = writeln!(
-        out,
-        "Aldis is ready: page http://{address}/  WebSocket ws://{address}/"
-    )
-    .and_then(|()| out.flush());
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }
 
 /// Prints a result. A reader that has gone has read enough.

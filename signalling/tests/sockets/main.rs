@@ -7,6 +7,7 @@ mod peer;
 mod process;
 mod rooms;
 mod running;
+mod service;
 mod sessions;
 mod settings;
 mod slow_readers;
