@@ -304,7 +304,7 @@ fn a_handshake_with_a_body_is_refused() {
 }
 
 /// An answer whose body may come later.
-fn read_head(stream: &mut TcpStream) -> Answer {
+pub(crate) fn read_head(stream: &mut TcpStream) -> Answer {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         let mut byte = [0];

@@ -1,12 +1,16 @@
 //! The real binary, over real sockets of this machine, with peers that behave and peers that do not.
 
+mod api;
+mod description;
 mod endings;
+mod exposition;
 mod http;
 mod misbehaviour;
 mod peer;
 mod process;
 mod rooms;
 mod running;
+mod schema;
 mod service;
 mod sessions;
 mod settings;
