@@ -2,6 +2,7 @@
 
 mod api;
 mod description;
+mod encrypted;
 mod endings;
 mod exposition;
 mod http;

@@ -77,8 +77,8 @@ pub(crate) fn start(command: &mut Command) -> Running {
     });
     let ready_line: String = is_ready.recv_timeout(PATIENCE).expect("a ready line");
     let address = ready_line
-        .split_once("page http://")
-        .and_then(|(_, rest)| rest.split_once('/'))
+        .split_once("page http")
+        .and_then(|(_, rest)| rest.split_once("://")?.1.split_once('/'))
         .unwrap_or_else(|| panic!("no address in {ready_line:?}"))
         .0
         .parse()
