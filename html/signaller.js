@@ -9,8 +9,8 @@
 export class Signaller {
   /** The one that is heard. @type {Attempt | null} */
   #attempt = null;
-  /** Whether the last connection was opened and not lost. */
-  #isProven = false;
+  /** The address of the last connection, if that was opened and not lost. @type {string | null} */
+  #proven = null;
   #entrance;
   #emit;
 
@@ -29,7 +29,7 @@ export class Signaller {
     const attempt = { socket: null, isLeaving: false };
     this.#attempt = attempt;
     const { url, isSecret } = this.#entrance.way;
-    if (isSecret && !this.#isProven) void this.#knock(attempt, url);
+    if (isSecret && url !== this.#proven) void this.#knock(attempt, url);
     else this.#open(attempt, url);
   }
 
@@ -79,7 +79,8 @@ export class Signaller {
     attempt.socket = socket;
     let wasOpen = false;
     socket.onopen = () => {
-      wasOpen = this.#isProven = true;
+      wasOpen = true;
+      this.#proven = url;
       if (attempt === this.#attempt) this.#emit({ type: 'relay-opened' });
     };
     socket.onmessage = ({ data }) => {
@@ -87,7 +88,7 @@ export class Signaller {
     };
     socket.onclose = async ({ code, reason }) => {
       if (attempt !== this.#attempt) return;
-      if (code !== 1000) this.#isProven = false;
+      if (code !== 1000) this.#proven = null;
       this.#end(attempt, code, reason, wasOpen || attempt.isLeaving ? null : await this.#entrance.why());
     };
   }
