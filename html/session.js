@@ -429,6 +429,7 @@ const REASON_OF_ERROR = {
   'busy': 'busy',
   'not allowed': 'not-allowed',
   'room id': 'refused-by-relay',
+  'room full': 'refused-by-relay',
   'other': 'refused-by-relay',
 };
 
