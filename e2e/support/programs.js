@@ -12,17 +12,23 @@ export const binaries = process.env.ALDIS_BIN ?? join(import.meta.dirname ?? '.'
 
 /** The relay. */
 export class Relay extends Program {
-  constructor(port, args) {
-    super(join(binaries, 'signalling'), ['--listen', `127.0.0.1:${port}`, ...args], { name: 'signalling' });
+  constructor(port, args, env) {
+    super(join(binaries, 'signalling'), ['--listen', `127.0.0.1:${port}`, ...args], { name: 'signalling', env });
   }
 
-  static async start(port = 0, args = []) {
-    const relay = new Relay(port, args);
-    const [, page, socket] = await relay.line(/page (http:\S+)\s+WebSocket (ws:\S+)/);
+  static async start(port = 0, args = [], env = {}) {
+    const relay = new Relay(port, args, env);
+    const [, page, socket] = await relay.line(/page (https?:\S+)\s+WebSocket (wss?:\S+)/);
     relay.page = page;
     relay.url = socket;
     relay.port = Number(new URL(page).port);
     return relay;
+  }
+
+  /** The SHA-256 of its certificate, as it prints it. */
+  async fingerprint() {
+    const [, fingerprint] = await this.line(/^Certificate: SHA-256 (\S+)/);
+    return fingerprint;
   }
 }
 

@@ -21,8 +21,8 @@ export class Stage {
     return started;
   }
 
-  relay(port, args) {
-    return this.keep(Relay.start(port, args));
+  relay(port, args, env) {
+    return this.keep(Relay.start(port, args, env));
   }
 
   /** A client that sends a test picture and a tone, unless `args` say otherwise. */
