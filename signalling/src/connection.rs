@@ -4,7 +4,6 @@ use std::cell::Cell;
 use std::io;
 use std::num::NonZeroU32;
 use std::rc::Rc;
-use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
 use governor::clock::Clock;
@@ -17,7 +16,9 @@ use crate::codec::{self, Decoder, Opcode};
 use crate::config::{CLOSE_DEADLINE, Deadlines};
 use crate::frame::CloseReason;
 use crate::outbox::Outbox;
+use crate::ready::Interest;
 use crate::relay::ConnectionId;
+use crate::visit::Visit;
 use crate::wire::Wire;
 
 /// A WebSocket whose opening handshake is done.
@@ -28,8 +29,8 @@ pub(crate) struct Connection {
     pub(crate) rest: Vec<u8>,
     pub(crate) outbox: Outbox,
     phase: Phase,
-    /// The task that reads this connection, and writes when the network lets it.
-    task: Option<Waker>,
+    /// What is waited for at its socket.
+    pub(crate) interest: Interest,
     rate: Rate,
     /// Since when the network takes nothing of what waits.
     blocked_since: Option<Instant>,
@@ -41,6 +42,9 @@ pub(crate) struct Connection {
     /// Whether anything came in since the last ping.
     pub(crate) heard: bool,
     unanswered: u32,
+    /// Whether it is not read because of its partner.
+    pub(crate) is_paused: bool,
+    _visit: Visit,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,6 +96,7 @@ impl Clock for Clockwork {
 impl Connection {
     pub(crate) fn new(
         wire: Wire,
+        visit: Visit,
         messages_per_second: NonZeroU32,
         clock: &Clockwork,
         ping_interval: Duration,
@@ -103,7 +108,10 @@ impl Connection {
             rest: Vec::new(),
             outbox: Outbox::default(),
             phase: Phase::Open,
-            task: None,
+            interest: Interest {
+                reading: true,
+                writing: false,
+            },
             rate: RateLimiter::direct_with_clock(quota, clock.clone()),
             blocked_since: None,
             waits_since: None,
@@ -111,6 +119,8 @@ impl Connection {
             ping_at: clock.now() + ping_interval,
             heard: false,
             unanswered: 0,
+            is_paused: false,
+            _visit: visit,
         }
     }
 
@@ -129,18 +139,11 @@ impl Connection {
         self.blocked_since.is_some()
     }
 
-    /// Remembers the task that is to be woken for this connection.
-    pub(crate) fn is_driven_by(&mut self, cx: &Context<'_>) {
-        match &mut self.task {
-            Some(task) => task.clone_from(cx.waker()),
-            None => self.task = Some(cx.waker().clone()),
-        }
-    }
-
-    /// Has its task look at it again.
-    pub(crate) fn wake(&self) {
-        if let Some(task) = &self.task {
-            task.wake_by_ref();
+    /// What is to be waited for now.
+    pub(crate) fn wanted(&self) -> Interest {
+        Interest {
+            reading: !self.is_paused,
+            writing: self.is_blocked(),
         }
     }
 
@@ -198,7 +201,7 @@ impl Connection {
     /// Writes what waits for as long as the network takes it.
     pub(crate) fn flush(&mut self, now: Instant) {
         while !self.outbox.is_empty() {
-            let Some(sent) = Self::write_to(&mut self.wire, self.outbox.unsent()) else {
+            let Some(sent) = Self::write_to(&self.wire, self.outbox.unsent()) else {
                 return self.lose();
             };
             if sent == 0 {
@@ -271,7 +274,7 @@ impl Connection {
     }
 
     fn write(&mut self, bytes: &[u8]) -> Option<usize> {
-        let sent = Self::write_to(&mut self.wire, bytes);
+        let sent = Self::write_to(&self.wire, bytes);
         if sent.is_none() {
             self.lose();
         }
@@ -279,7 +282,7 @@ impl Connection {
     }
 
     /// How much the network took; `None` when it is gone.
-    fn write_to(wire: &mut Wire, bytes: &[u8]) -> Option<usize> {
+    fn write_to(wire: &Wire, bytes: &[u8]) -> Option<usize> {
         loop {
             match wire.try_write(bytes) {
                 Ok(sent) => return Some(sent),
@@ -292,13 +295,10 @@ impl Connection {
 
     fn lose(&mut self) {
         self.phase = Phase::Lost;
-        self.wake();
     }
 
-    /// Lets the task wait for the network to take more.
     fn block(&mut self, now: Instant) {
         self.blocked_since.get_or_insert(now);
         self.waits_since.get_or_insert(now);
-        self.wake();
     }
 }

@@ -30,7 +30,7 @@ use crate::page;
 use crate::process;
 use crate::relay::Pass;
 use crate::server::Shared;
-use crate::wire::Wire;
+use crate::wire::{AwaitedWire, Wire};
 
 /// The parameter by which a peer asks to be told who calls it.
 const NOTICES: &str = "notices=caller";
@@ -50,12 +50,12 @@ pub(crate) struct Opened {
 }
 
 /// Answers the requests of one connection, until it ends or becomes a WebSocket.
-pub(crate) async fn serve(wire: Wire, shared: &Shared) -> Option<Opened> {
+pub(crate) async fn serve(wire: AwaitedWire, shared: &Shared) -> Option<Opened> {
     // In a box, so that a WebSocket does not hold the room that its handshake took.
     Box::pin(converse(wire, shared)).await
 }
 
-async fn converse(wire: Wire, shared: &Shared) -> Option<Opened> {
+async fn converse(wire: AwaitedWire, shared: &Shared) -> Option<Opened> {
     let visit = Visit {
         shared,
         requests: Cell::new(0),
@@ -84,7 +84,7 @@ async fn converse(wire: Wire, shared: &Shared) -> Option<Opened> {
             wants_notices,
             pass,
         }) => Some(Opened {
-            wire,
+            wire: wire.into_inner().ok()?,
             // A copy, which is mostly empty, since the original keeps hyper's whole buffer.
             already_read: Bytes::copy_from_slice(&parts.read_buf),
             wants_notices,

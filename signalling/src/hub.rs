@@ -6,15 +6,18 @@
 mod intake;
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::convert::Infallible;
 use std::future::poll_fn;
+use std::io;
 use std::mem;
 use std::num::NonZeroU32;
+use std::os::fd::AsFd;
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
-use std::time::Instant;
+use std::task::{Poll, Waker};
+use std::time::{Duration, Instant};
 
-use tracing::{debug, info_span};
+use rustix::event::epoll;
+use tracing::{debug, error, info_span, warn};
 
 use crate::codec::Opcode;
 use crate::config::{CONGESTED_ABOVE, Config, Deadlines, Limits, READ_BYTES};
@@ -22,20 +25,42 @@ use crate::connection::{Clockwork, Connection, Due};
 use crate::frame::{CloseReason, Message};
 use crate::http::Opened;
 use crate::metrics::{Metrics, Traffic};
-use crate::relay::{Census, ConnectionId, Effect, Event, PeerView, Relay, RoomView, Tally};
+use crate::ready::{Readiness, Watch};
+use crate::relay::{
+    ByConnection, Census, ConnectionId, Effect, Event, PeerView, Relay, RoomView, Tally,
+};
+use crate::visit::Visit;
 
-/// After so many reads in a row the other connections get their turn.
-const READS_IN_A_TURN: usize = 4;
+/// After so many connections the clock is read again.
+const EVENTS_IN_A_ROUND: usize = 256;
+
+/// For so long, as long as something comes, nothing but WebSockets is seen to: looking after everything
+/// else costs several calls of the system each time, and who opens a connection does not notice.
+const STAY: Duration = Duration::from_millis(1);
+
+/// Stands for the listener where connections have their numbers, which begin at 1.
+const NEWCOMER: u64 = 0;
 
 /// The one owner of the relay's state.
 pub(crate) struct Hub {
+    watch: Rc<Watch>,
     state: RefCell<State>,
     metrics: Rc<Metrics>,
 }
 
+/// How a round of all connections went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Round {
+    /// More may come soon.
+    Stay,
+    /// Nothing came, or somebody new.
+    Leave,
+}
+
 struct State {
+    watch: Rc<Watch>,
     relay: Relay,
-    connections: HashMap<ConnectionId, Box<Connection>>,
+    connections: ByConnection<Box<Connection>>,
     connections_so_far: u64,
     limits: Limits,
     deadlines: Deadlines,
@@ -53,13 +78,16 @@ struct State {
 }
 
 impl Hub {
-    pub(crate) fn new(config: &Config, metrics: Rc<Metrics>) -> Self {
+    pub(crate) fn new(config: &Config, metrics: Rc<Metrics>) -> io::Result<Self> {
         let now = now();
-        Self {
+        let watch = Rc::new(Watch::new()?);
+        Ok(Self {
+            watch: Rc::clone(&watch),
             metrics: Rc::clone(&metrics),
             state: RefCell::new(State {
+                watch,
                 relay: Relay::new(&config.limits, config.deadlines.hello),
-                connections: HashMap::new(),
+                connections: ByConnection::default(),
                 connections_so_far: 0,
                 limits: config.limits.clone(),
                 deadlines: config.deadlines.clone(),
@@ -71,24 +99,46 @@ impl Hub {
                 metrics,
                 emptied: None,
             }),
-        }
+        })
     }
 
     /// Takes in a new WebSocket.
-    pub(crate) fn open(&self, opened: Opened) -> ConnectionId {
+    pub(crate) fn open(&self, opened: Opened, visit: Visit) {
         let now = now();
-        self.state.borrow_mut().open(opened, now)
+        self.state.borrow_mut().open(opened, visit, now);
     }
 
-    /// Drives a connection to its end.
-    pub(crate) async fn drive(&self, connection: ConnectionId) {
-        poll_fn(|cx| {
-            let now = now();
-            let outcome = self.state.borrow_mut().turn(connection, now, cx);
-            self.metrics.turn_took(now.elapsed());
-            outcome
-        })
-        .await;
+    /// Drives all connections, for ever. Other tasks run at least once in a [`STAY`], and at once when
+    /// somebody new comes or `others_wait`.
+    ///
+    /// # Errors
+    /// When the system can no longer say which of them are ready.
+    pub(crate) async fn drive(&self, others_wait: impl Fn() -> bool) -> io::Result<Infallible> {
+        let mut events = Vec::with_capacity(EVENTS_IN_A_ROUND);
+        loop {
+            self.watch.some().await?;
+            let since = now();
+            let mut left = Duration::ZERO;
+            loop {
+                self.watch.wait(&mut events, left)?;
+                let began = now();
+                let outcome = self.state.borrow_mut().round(&events, began);
+                let ended = now();
+                self.metrics.turn_took(ended - began);
+                left = STAY.saturating_sub(ended - since);
+                if outcome == Round::Leave || left.is_zero() || others_wait() {
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Watches for those who want to come in, so that they do not have to wait for those who are in.
+    ///
+    /// # Errors
+    /// When the system does not allow it.
+    pub(crate) fn mind(&self, listener: impl AsFd) -> io::Result<()> {
+        self.watch.add_once_each(listener, NEWCOMER)
     }
 
     /// Sees to everything that is to happen after some time.
@@ -140,13 +190,17 @@ impl Hub {
 }
 
 impl State {
-    fn open(&mut self, opened: Opened, now: Instant) -> ConnectionId {
+    fn open(&mut self, opened: Opened, visit: Visit, now: Instant) {
         self.clock.set(now);
         self.connections_so_far += 1;
         let id = ConnectionId(self.connections_so_far);
         let rate = NonZeroU32::new(self.limits.messages_per_second).unwrap_or(NonZeroU32::MIN);
-        let connection =
-            Connection::new(opened.wire, rate, &self.clock, self.deadlines.ping_interval);
+        let interval = self.deadlines.ping_interval;
+        let connection = Connection::new(opened.wire, visit, rate, &self.clock, interval);
+        let watched = self.watch.add(&connection.wire, id.0, connection.interest);
+        if let Err(error) = watched {
+            return warn!(%error, "a connection cannot be watched, and is dropped");
+        }
         self.connections.insert(id, Box::new(connection));
         let event = Event::Connected {
             connection: id,
@@ -158,44 +212,34 @@ impl State {
         let taken = self.take_in(id, &mut already_read, now);
         self.keep_rest(id, &already_read[taken..]);
         self.flush(now);
-        id
     }
 
-    /// One turn of a connection's task: writes what the network lets it, reads what has come.
-    fn turn(&mut self, id: ConnectionId, now: Instant, cx: &mut Context<'_>) -> Poll<()> {
+    /// Gives every connection its turn that can do something now.
+    fn round(&mut self, events: &[epoll::Event], now: Instant) -> Round {
         self.clock.set(now);
-        for _ in 0..READS_IN_A_TURN {
-            let Some(connection) = self.connections.get_mut(&id) else {
-                return Poll::Ready(());
-            };
-            connection.is_driven_by(cx);
-            if connection.is_blocked() {
-                while connection.is_blocked() && connection.wire.poll_writable(cx).is_ready() {
-                    connection.flush(now);
-                }
-                if let Some(wait) = connection.wait_ended(now) {
-                    self.metrics.waited(wait);
-                }
-                self.relieve(id);
+        let mut outcome = match events {
+            [] => Round::Leave,
+            _ => Round::Stay,
+        };
+        for event in events {
+            let ready = Readiness::from(event);
+            if ready.number == NEWCOMER {
+                outcome = Round::Leave;
+                continue;
             }
-            if self.is_lost(id) {
-                self.remove(id, now);
-                return Poll::Ready(());
+            let id = ConnectionId(ready.number);
+            if ready.writing
+                && let Some(connection) = self.connections.get_mut(&id)
+            {
+                connection.flush(now);
+                self.dirty.push(id);
             }
-            if self.is_held_up(id, now) {
-                return Poll::Pending;
+            if ready.reading {
+                self.read(id, now);
             }
-            match self.read(id, now, cx) {
-                Poll::Ready(true) => self.flush(now),
-                Poll::Ready(false) => {
-                    self.remove(id, now);
-                    return Poll::Ready(());
-                }
-                Poll::Pending => return Poll::Pending,
-            }
+            self.flush(now);
         }
-        cx.waker().wake_by_ref();
-        Poll::Pending
+        outcome
     }
 
     fn condemn(&mut self, connection: ConnectionId, reason: CloseReason, now: Instant) {
@@ -294,7 +338,8 @@ impl State {
         pushed.err().map(|_full| to)
     }
 
-    /// Writes, once in a turn, whatever was put into outboxes.
+    /// Writes, once in a turn, whatever was put into outboxes, and waits from now on for what there is
+    /// to be waited for.
     fn flush(&mut self, now: Instant) {
         while let Some(id) = self.dirty.pop() {
             let Some(connection) = self.connections.get_mut(&id) else {
@@ -302,7 +347,28 @@ impl State {
             };
             if !connection.is_blocked() {
                 connection.flush(now);
+            }
+            if let Some(wait) = connection.wait_ended(now) {
+                self.metrics.waited(wait);
+            }
+            if connection.is_lost() {
+                self.remove(id, now);
+            } else {
                 self.relieve(id);
+                self.wait_for(id);
+            }
+        }
+    }
+
+    fn wait_for(&mut self, id: ConnectionId) {
+        let Some(connection) = self.connections.get_mut(&id) else {
+            return;
+        };
+        let wanted = connection.wanted();
+        if wanted != connection.interest {
+            let change = (mem::replace(&mut connection.interest, wanted), wanted);
+            if let Err(error) = self.watch.change(&connection.wire, id.0, change) {
+                error!(%error, "a connection cannot be watched any more");
             }
         }
     }
@@ -310,29 +376,27 @@ impl State {
     /// Lets the partner be read again, if it was not because of this connection, and may be.
     fn relieve(&mut self, id: ConnectionId) {
         let congested_above = self.congested_above();
-        let Some(connection) = self.connections.get_mut(&id) else {
-            return;
-        };
-        if let Some(partner) = connection.relieved(congested_above)
-            && let Some(partner) = self.connections.get(&partner)
+        let connection = self.connections.get_mut(&id);
+        let partner = connection.and_then(|connection| connection.relieved(congested_above));
+        self.go_on(partner);
+    }
+
+    fn go_on(&mut self, partner: Option<ConnectionId>) {
+        if let Some(partner) = partner
+            && let Some(connection) = self.connections.get_mut(&partner)
         {
-            partner.wake();
+            connection.is_paused = false;
+            self.dirty.push(partner);
         }
     }
 
+    /// Forgets a connection. What that changes for others is in their outboxes afterwards.
     fn remove(&mut self, id: ConnectionId, now: Instant) {
         let Some(mut connection) = self.connections.remove(&id) else {
             return;
         };
-        if let Some(partner) = connection.relieved(usize::MAX)
-            && let Some(partner) = self.connections.get(&partner)
-        {
-            partner.wake();
-        }
+        self.go_on(connection.relieved(usize::MAX));
         self.handle(Event::Disconnected { connection: id }, None, now);
-        self.flush(now);
-        // Its task ends when it finds nothing.
-        connection.wake();
         if self.connections.is_empty()
             && let Some(waiting) = self.emptied.take()
         {
@@ -375,12 +439,6 @@ impl State {
     fn open_connection(&mut self, id: ConnectionId) -> Option<&mut Connection> {
         let connection = self.connections.get_mut(&id)?;
         connection.is_open().then_some(connection)
-    }
-
-    fn is_lost(&self, id: ConnectionId) -> bool {
-        self.connections
-            .get(&id)
-            .is_none_or(|connection| connection.is_lost())
     }
 
     fn congested_above(&self) -> usize {

@@ -21,12 +21,14 @@ mod metrics;
 pub mod outbox;
 mod page;
 mod process;
+mod ready;
 pub mod relay;
 pub mod server;
 pub mod settings;
 pub mod tls;
 pub mod token;
 pub mod token_file;
+mod visit;
 pub mod watched;
 mod wire;
 

@@ -8,7 +8,6 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 use async_signal::{Signal, Signals};
 use async_std::channel::bounded;
-use async_std::task;
 use futures_util::{FutureExt, StreamExt, select_biased};
 use signalling::cli::{self, Task};
 use signalling::config::{Limits, Secret};
@@ -44,7 +43,7 @@ fn serve(mut settings: Settings, notes: &[String]) -> anyhow::Result<()> {
     if let Some(path) = &settings.turn_secret_file {
         settings.config.ice.turn_secret = Some(read_secret(path)?);
     }
-    task::block_on(run(settings.config))
+    async_io::block_on(run(settings.config))
 }
 
 async fn run(mut config: Config) -> anyhow::Result<()> {

@@ -5,6 +5,7 @@
 //! history of events always has the same effects. `PROTOCOL.md` is the normative text.
 
 use std::collections::{HashMap, VecDeque};
+use std::hash::{BuildHasherDefault, Hasher};
 use std::mem;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,6 +19,31 @@ use crate::frame::{CloseReason, Message};
 /// A connection, from its acceptance to its end; never used again for another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnectionId(pub u64);
+
+/// Finds what belongs to a connection. The numbers are ours, one after the other, so that nobody can
+/// choose them to collide, and nothing is gained by scrambling them well.
+pub(crate) type ByConnection<T> = HashMap<ConnectionId, T, BuildHasherDefault<NumberHasher>>;
+
+/// Hashes one number. See [`ByConnection`].
+#[derive(Default)]
+pub(crate) struct NumberHasher(u64);
+
+impl Hasher for NumberHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(u64::from(*byte));
+        }
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        // Knuth's multiplier: both ends of the product differ from one number to the next.
+        self.0 = (self.0 ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+}
 
 /// What a token allows. By default everything a peer may do.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -101,7 +127,7 @@ pub enum Effect {
 /// Everything the relay knows. See the [module](self).
 #[derive(Debug)]
 pub struct Relay {
-    connections: HashMap<ConnectionId, Connection>,
+    connections: ByConnection<Connection>,
     peers: HashMap<PeerId, ConnectionId>,
     /// The members in order of joining; a room without members does not exist.
     rooms: HashMap<RoomId, Vec<ConnectionId>>,
@@ -204,7 +230,7 @@ impl Relay {
     /// Makes a relay without connections that closes those which do not say `HELLO` in time.
     pub fn new(limits: &Limits, hello_deadline: Duration) -> Self {
         Self {
-            connections: HashMap::new(),
+            connections: ByConnection::default(),
             peers: HashMap::new(),
             rooms: HashMap::new(),
             greetings: VecDeque::new(),

@@ -9,12 +9,14 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use async_executor::LocalExecutor;
 use async_io::Async;
 use async_std::future::timeout;
 use async_std::task;
 use futures_util::{FutureExt, select_biased};
+use rustix::net::SocketFlags;
 use socket2::{Domain, SockRef, Socket, Type};
-use tracing::{debug, info, warn};
+use tracing::{debug, error, info, warn};
 
 use crate::admission::{Admission, Refused};
 use crate::config::{
@@ -26,7 +28,8 @@ use crate::hub::Hub;
 use crate::metrics::Metrics;
 use crate::tls::Tls;
 use crate::token_file::TokenFile;
-use crate::wire::Wire;
+use crate::visit::Visit;
+use crate::wire::{AwaitedWire, Wire};
 
 /// The pause after a failed accept: it doubles from the first to the second as failures go on.
 const ACCEPT_PAUSE: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(1));
@@ -40,6 +43,8 @@ pub struct Server {
     /// `None` once it is stopping.
     listener: Option<Async<TcpListener>>,
     address: SocketAddr,
+    /// Runs the handshakes.
+    executor: Rc<LocalExecutor<'static>>,
     shared: Rc<Shared>,
 }
 
@@ -48,7 +53,7 @@ pub(crate) struct Shared {
     pub(crate) config: Config,
     pub(crate) hub: Hub,
     pub(crate) door: RefCell<Door>,
-    pub(crate) admission: RefCell<Admission>,
+    pub(crate) admission: Rc<RefCell<Admission>>,
     pub(crate) metrics: Rc<Metrics>,
     /// Whether new peers may come: not while accepting fails, nor once the relay is stopping.
     pub(crate) takes_peers: Cell<bool>,
@@ -63,14 +68,6 @@ pub enum StartError {
     Listen(io::Error),
     /// A file it was told to use cannot be used.
     File(anyhow::Error),
-}
-
-/// A connection that was let in, for as long as it is here.
-struct Visit {
-    shared: Rc<Shared>,
-    from: IpAddr,
-    since: Instant,
-    is_greeted: bool,
 }
 
 impl Server {
@@ -96,13 +93,16 @@ impl Server {
         let (listener, address) = prepare(listener).map_err(StartError::Listen)?;
         info!(%address, "listening");
         let metrics = Rc::new(Metrics::new());
+        let hub = Hub::new(&config, Rc::clone(&metrics)).map_err(StartError::Listen)?;
+        hub.mind(listener.get_ref()).map_err(StartError::Listen)?;
         Ok(Self {
             listener: Some(listener),
             address,
+            executor: Rc::new(LocalExecutor::new()),
             shared: Rc::new(Shared {
-                hub: Hub::new(&config, Rc::clone(&metrics)),
+                hub,
                 door: RefCell::new(Door::new(config.allowed_origins.as_deref(), secrets)),
-                admission: RefCell::new(Admission::new(&config.limits)),
+                admission: Rc::new(RefCell::new(Admission::new(&config.limits))),
                 metrics,
                 takes_peers: Cell::new(true),
                 token_file: RefCell::new(token_file),
@@ -130,13 +130,26 @@ impl Server {
 
     /// Serves until `stop` is ready, then closes every connection and waits a while for their ends.
     pub async fn serve(self, stop: impl Future<Output = ()>) {
+        let executor = Rc::clone(&self.executor);
+        executor.run(self.serve_here(stop)).await;
+    }
+
+    async fn serve_here(self, stop: impl Future<Output = ()>) {
         select_biased! {
             () = pin!(stop.fuse()) => {}
+            () = self.drive().fuse() => {}
             () = self.accept().fuse() => {}
             () = self.tick().fuse() => {}
             () = self.watch().fuse() => {}
         }
         self.drain().await;
+    }
+
+    /// Ends only when the system fails us.
+    async fn drive(&self) {
+        let others_wait = || self.shared.admission.borrow().handshakes() > 0;
+        let Err(error) = self.shared.hub.drive(others_wait).await;
+        error!(%error, "connections cannot be watched any more");
     }
 
     /// Accepts for ever: a failure costs a pause, never the server.
@@ -146,7 +159,7 @@ impl Server {
         };
         let mut pause = ACCEPT_PAUSE.0;
         loop {
-            match listener.accept().await {
+            match listener.read_with(accept).await {
                 Ok((socket, from)) => {
                     pause = ACCEPT_PAUSE.0;
                     self.shared.takes_peers.set(true);
@@ -162,7 +175,7 @@ impl Server {
         }
     }
 
-    fn take_in(&self, socket: Async<TcpStream>, from: IpAddr) {
+    fn take_in(&self, socket: TcpStream, from: IpAddr) {
         let since = now();
         let admitted = self.shared.admission.borrow_mut().arrive(from, since);
         if let Err(refused) = admitted {
@@ -171,19 +184,14 @@ impl Server {
             return self.turn_away(&socket, refused);
         }
         debug!(%from, "accepted");
-        let visit = Visit {
-            shared: Rc::clone(&self.shared),
-            from,
-            since,
-            is_greeted: false,
-        };
-        task::spawn_local(serve(socket, visit));
+        let visit = Visit::new(&self.shared.admission, from);
+        let greeting = greet(socket, since, visit, Rc::clone(&self.shared));
+        self.executor.spawn(greeting).detach();
     }
 
     /// Says why, to those who could understand it and are there to listen. Nothing is waited for.
-    fn turn_away(&self, socket: &Async<TcpStream>, refused: Refused) {
+    fn turn_away(&self, mut socket: &TcpStream, refused: Refused) {
         if self.shared.tls.is_none() {
-            let mut socket = socket.get_ref();
             let _ = socket.write(refused.response().as_bytes());
             let _ = socket.shutdown(Shutdown::Write);
         }
@@ -220,6 +228,7 @@ impl Server {
         let emptied = async {
             select_biased! {
                 () = self.shared.hub.emptied().fuse() => {}
+                () = self.drive().fuse() => {}
                 () = self.tick().fuse() => {}
             }
         };
@@ -242,19 +251,19 @@ fn tick(deadlines: &Deadlines) -> Duration {
 }
 
 /// Serves one connection until it is done with HTTP; then it is the hub's.
-async fn serve(socket: Async<TcpStream>, mut visit: Visit) {
-    let tls = match visit.shared.tls.as_ref().map(Tls::accept).transpose() {
+async fn greet(socket: TcpStream, since: Instant, mut visit: Visit, shared: Rc<Shared>) {
+    let tls = match shared.tls.as_ref().map(Tls::accept).transpose() {
         Ok(tls) => tls,
         Err(error) => return warn!(%error, "TLS cannot be used"),
     };
-    let opened = http::serve(Wire::new(socket, tls), &visit.shared).await;
-    if let Some(opened) = opened {
-        visit.is_greeted = true;
-        visit.shared.admission.borrow_mut().greeted();
-        visit.shared.metrics.handshake_took(visit.since.elapsed());
-        let connection = visit.shared.hub.open(opened);
-        // A task of its own, so that nothing of HTTP is kept for as long as the WebSocket lives.
-        task::spawn_local(async move { visit.shared.hub.drive(connection).await });
+    let wire = match AwaitedWire::new(Wire::new(socket, tls)) {
+        Ok(wire) => wire,
+        Err(error) => return warn!(%error, "a connection cannot be watched, and is dropped"),
+    };
+    if let Some(opened) = http::serve(wire, &shared).await {
+        visit.greeted();
+        shared.metrics.handshake_took(since.elapsed());
+        shared.hub.open(opened, visit);
     }
 }
 
@@ -267,6 +276,16 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
+/// One call of the system for all that is needed of a new connection.
+fn accept(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let (socket, from) = rustix::net::acceptfrom_with(listener, flags)?;
+    let from = from
+        .and_then(|from| SocketAddr::try_from(from).ok())
+        .ok_or(io::ErrorKind::InvalidInput)?;
+    Ok((socket.into(), from))
+}
+
 fn prepare(listener: TcpListener) -> io::Result<(Async<TcpListener>, SocketAddr)> {
     let address = listener.local_addr()?;
     // What is accepted inherits both (Linux), at no cost. Lines are short and somebody waits for each
@@ -275,13 +294,6 @@ fn prepare(listener: TcpListener) -> io::Result<(Async<TcpListener>, SocketAddr)
     socket.set_tcp_nodelay(true)?;
     socket.set_send_buffer_size(SEND_BUFFER_BYTES)?;
     Ok((Async::new(listener)?, address))
-}
-
-impl Drop for Visit {
-    fn drop(&mut self) {
-        let mut admission = self.shared.admission.borrow_mut();
-        admission.leave(self.from, self.is_greeted);
-    }
 }
 
 impl fmt::Display for StartError {

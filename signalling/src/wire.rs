@@ -1,7 +1,9 @@
 //! The bytes of one connection, in the open or inside TLS.
 
+use std::cell::{Cell, RefCell};
 use std::io::{self, Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -11,125 +13,132 @@ use rustls::ServerConnection;
 
 use crate::config::SCRAP_BYTES;
 
-/// A TCP connection, with TLS or without.
-///
-/// Whoever reads waits until there is something and then reads once: on a runtime that reads first
-/// and waits after the failure, every message costs one system call more. Whoever writes need not
-/// wait, so that one task can write to the connection of another.
+/// A TCP connection, with TLS or without. Nothing here ever waits.
 pub(crate) struct Wire {
-    socket: Async<TcpStream>,
-    tls: Option<Box<ServerConnection>>,
+    socket: TcpStream,
+    tls: Option<Box<RefCell<ServerConnection>>>,
     /// Whether nothing more is to be written.
-    is_shut: bool,
+    is_shut: Cell<bool>,
 }
 
+/// A wire that can be waited for, while it is used for HTTP.
+pub(crate) struct AwaitedWire(Async<Wire>);
+
 impl Wire {
-    /// Takes over a connection. What TLS has to say first is said when it is first read.
-    pub(crate) fn new(socket: Async<TcpStream>, tls: Option<ServerConnection>) -> Self {
+    /// Takes over a connection that does not block. What TLS has to say first is said when it is first
+    /// read.
+    pub(crate) fn new(socket: TcpStream, tls: Option<ServerConnection>) -> Self {
         Self {
             socket,
-            tls: tls.map(Box::new),
-            is_shut: false,
+            tls: tls.map(|tls| Box::new(RefCell::new(tls))),
+            is_shut: Cell::new(false),
         }
     }
 
-    /// Reads what is there, once something is; 0 bytes are the end.
-    pub(crate) fn poll_read(
-        &mut self,
-        cx: &mut Context<'_>,
-        buffer: &mut [u8],
-    ) -> Poll<io::Result<usize>> {
-        if let Some(tls) = &mut self.tls
-            && let Some(outcome) = read_plaintext(tls, buffer)
-        {
-            return Poll::Ready(outcome);
+    /// Reads what is there, by one call of the system; 0 bytes are the end.
+    ///
+    /// # Errors
+    /// `WouldBlock` when nothing is there.
+    pub(crate) fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        let Some(tls) = &self.tls else {
+            return (&self.socket).read(buffer);
+        };
+        let mut tls = tls.borrow_mut();
+        if let Some(outcome) = read_plaintext(&mut tls, buffer) {
+            return outcome;
         }
-        loop {
-            // An answer of TLS may be stuck: then both directions are waited for.
-            while self.wants_write() && !self.try_flush()? {
-                if self.socket.poll_writable(cx)?.is_pending() {
-                    break;
-                }
-            }
-            ready!(self.socket.poll_readable(cx))?;
-            match self.try_read(buffer) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                outcome => return Poll::Ready(outcome),
-            }
+        let is_end = tls.read_tls(&mut &self.socket)? == 0;
+        let processed = tls.process_new_packets();
+        // An answer, or an alert that says what was wrong.
+        flush_tls(&mut tls, &self.socket)?;
+        processed.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+        match read_plaintext(&mut tls, buffer) {
+            Some(outcome) => outcome,
+            None if is_end => Ok(0),
+            None => Err(io::ErrorKind::WouldBlock.into()),
         }
     }
 
-    /// Waits until it makes sense to write again.
-    pub(crate) fn poll_writable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.socket.poll_writable(cx)
+    /// Whether something was received that nobody will be told of: it is decrypted already.
+    pub(crate) fn holds_plaintext(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| {
+            let state = tls.borrow_mut().process_new_packets();
+            state.is_ok_and(|state| state.plaintext_bytes_to_read() > 0)
+        })
     }
 
-    /// Writes as much as is taken without waiting; `WouldBlock` when that is nothing.
-    pub(crate) fn try_write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+    /// Writes as much as is taken.
+    ///
+    /// # Errors
+    /// `WouldBlock` when that is nothing.
+    pub(crate) fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
         if bytes.is_empty() {
             return Ok(0);
         }
-        let Some(tls) = &mut self.tls else {
-            return self.socket.get_ref().write(bytes);
+        let Some(tls) = &self.tls else {
+            return (&self.socket).write(bytes);
         };
-        if !flush_tls(tls, &self.socket)? {
+        let mut tls = tls.borrow_mut();
+        if !flush_tls(&mut tls, &self.socket)? {
             return Err(io::ErrorKind::WouldBlock.into());
         }
         let taken = tls.writer().write(bytes)?;
         // What the network does not take now is encrypted already, and goes with the next flush.
-        flush_tls(tls, &self.socket)?;
+        flush_tls(&mut tls, &self.socket)?;
         Ok(taken)
     }
 
     /// Hands on what TLS holds back; whether nothing of it is left.
-    pub(crate) fn try_flush(&mut self) -> io::Result<bool> {
-        match &mut self.tls {
-            Some(tls) => flush_tls(tls, &self.socket),
+    pub(crate) fn try_flush(&self) -> io::Result<bool> {
+        match &self.tls {
+            Some(tls) => flush_tls(&mut tls.borrow_mut(), &self.socket),
             None => Ok(true),
         }
     }
 
     /// Whether TLS holds something back.
     pub(crate) fn wants_write(&self) -> bool {
-        self.tls.as_ref().is_some_and(|tls| tls.wants_write())
+        self.tls
+            .as_ref()
+            .is_some_and(|tls| tls.borrow().wants_write())
     }
 
     /// Says that nothing more is written. Who is not there any more need not hear it.
-    pub(crate) fn shut(&mut self) {
-        if self.is_shut {
+    pub(crate) fn shut(&self) {
+        if self.is_shut.replace(true) {
             return;
         }
-        self.is_shut = true;
-        if let Some(tls) = &mut self.tls {
+        if let Some(tls) = &self.tls {
+            let mut tls = tls.borrow_mut();
             tls.send_close_notify();
-            let _ = flush_tls(tls, &self.socket);
+            let _ = flush_tls(&mut tls, &self.socket);
         }
-        let _ = self.socket.get_ref().shutdown(Shutdown::Write);
+        let _ = self.socket.shutdown(Shutdown::Write);
+    }
+}
+
+impl AsFd for Wire {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+impl AwaitedWire {
+    pub(crate) fn new(wire: Wire) -> io::Result<Self> {
+        Async::new_nonblocking(wire).map(Self)
+    }
+
+    /// The wire alone, which from now on is waited for in another way.
+    pub(crate) fn into_inner(self) -> io::Result<Wire> {
+        self.0.into_inner()
     }
 
     /// Says that nothing more is written and reads what still comes, until the peer closes: a socket
     /// dropped with unread bytes is reset, and a reset can overtake what was sent last.
     pub(crate) async fn linger(mut self) {
-        self.shut();
+        self.0.get_ref().shut();
         let mut scrap = [0; SCRAP_BYTES];
         while let Ok(1..) = self.read(&mut scrap).await {}
-    }
-
-    fn try_read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let Some(tls) = &mut self.tls else {
-            return self.socket.get_ref().read(buffer);
-        };
-        let is_end = tls.read_tls(&mut self.socket.get_ref())? == 0;
-        let processed = tls.process_new_packets();
-        // An answer, or an alert that says what was wrong.
-        flush_tls(tls, &self.socket)?;
-        processed.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
-        match read_plaintext(tls, buffer) {
-            Some(outcome) => outcome,
-            None if is_end => Ok(0),
-            None => Err(io::ErrorKind::WouldBlock.into()),
-        }
     }
 }
 
@@ -143,9 +152,9 @@ fn read_plaintext(tls: &mut ServerConnection, buffer: &mut [u8]) -> Option<io::R
     }
 }
 
-fn flush_tls(tls: &mut ServerConnection, socket: &Async<TcpStream>) -> io::Result<bool> {
+fn flush_tls(tls: &mut ServerConnection, mut socket: &TcpStream) -> io::Result<bool> {
     while tls.wants_write() {
-        match tls.write_tls(&mut socket.get_ref()) {
+        match tls.write_tls(&mut socket) {
             Ok(_) => {}
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -155,42 +164,60 @@ fn flush_tls(tls: &mut ServerConnection, socket: &Async<TcpStream>) -> io::Resul
     Ok(true)
 }
 
-impl AsyncRead for Wire {
+impl AsyncRead for AwaitedWire {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buffer: &mut [u8],
     ) -> Poll<io::Result<usize>> {
-        Self::poll_read(self.get_mut(), cx, buffer)
+        let wire = self.0.get_ref();
+        loop {
+            match wire.try_read(buffer) {
+                Err(error) if is_for_later(&error) => {}
+                outcome => return Poll::Ready(outcome),
+            }
+            // An answer of TLS may be stuck: then both directions are waited for.
+            while wire.wants_write() && !wire.try_flush()? {
+                if self.0.poll_writable(cx)?.is_pending() {
+                    break;
+                }
+            }
+            ready!(self.0.poll_readable(cx))?;
+        }
     }
 }
 
-impl AsyncWrite for Wire {
+impl AsyncWrite for AwaitedWire {
     fn poll_write(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         loop {
-            match self.try_write(bytes) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            match self.0.get_ref().try_write(bytes) {
+                Err(error) if is_for_later(&error) => {}
                 outcome => return Poll::Ready(outcome),
             }
-            ready!(self.poll_writable(cx))?;
+            ready!(self.0.poll_writable(cx))?;
         }
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while !self.try_flush()? {
-            ready!(self.poll_writable(cx))?;
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.0.get_ref().try_flush()? {
+            ready!(self.0.poll_writable(cx))?;
         }
         Poll::Ready(Ok(()))
     }
 
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.as_mut().poll_flush(cx))?;
-        self.shut();
+        self.0.get_ref().shut();
         Poll::Ready(Ok(()))
     }
+}
+
+/// Whether it is worth trying again, once the system says so.
+pub(crate) fn is_for_later(error: &io::Error) -> bool {
+    use io::ErrorKind::{Interrupted, WouldBlock};
+    matches!(error.kind(), Interrupted | WouldBlock)
 }

@@ -1,9 +1,9 @@
 //! The way in: from the bytes of one connection to messages, and from there straight on to the
 //! partner in a session, or to the relay.
 
+use std::io;
 use std::mem;
 use std::ops::Range;
-use std::task::{Context, Poll};
 use std::time::Instant;
 
 use super::State;
@@ -11,6 +11,7 @@ use crate::codec::{self, Incoming, Opcode};
 use crate::config::READ_BYTES;
 use crate::frame::{CloseReason, Message};
 use crate::relay::{ConnectionId, Event};
+use crate::wire::is_for_later;
 
 /// Messages for one partner that go out together: frames, one behind the other, in the buffer they
 /// were read into.
@@ -42,61 +43,73 @@ impl Run {
 }
 
 impl State {
-    /// Whether a connection is not to be read because too much waits for its partner.
-    pub(super) fn is_held_up(&mut self, id: ConnectionId, now: Instant) -> bool {
-        let congested_above = self.congested_above();
-        let Some(partner) = self.relay.partner(id) else {
-            return false;
-        };
-        let Some(partner) = self.connections.get_mut(&partner) else {
-            return false;
-        };
-        let is_congested = partner.is_open() && partner.outbox.len() > congested_above;
-        if is_congested {
-            partner.hold_up(id, now);
+    /// Reads what has come, unless too much waits for the partner. When the peer is gone it is removed.
+    pub(super) fn read(&mut self, id: ConnectionId, now: Instant) {
+        loop {
+            if self.is_held_up(id, now) {
+                return;
+            }
+            match self.read_once(id, now) {
+                Ok(0) => return self.remove(id, now),
+                Ok(_) => {}
+                Err(error) if is_for_later(&error) => return,
+                Err(_) => return self.remove(id, now),
+            }
+            // What TLS has decrypted already, the system knows nothing of.
+            let connection = self.connections.get(&id);
+            if !connection.is_some_and(|connection| connection.wire.holds_plaintext()) {
+                return;
+            }
         }
-        is_congested
     }
 
-    /// Reads once. Whether the peer is still there.
-    pub(super) fn read(
-        &mut self,
-        id: ConnectionId,
-        now: Instant,
-        cx: &mut Context<'_>,
-    ) -> Poll<bool> {
+    /// Whether a connection is not to be read because too much waits for its partner.
+    fn is_held_up(&mut self, id: ConnectionId, now: Instant) -> bool {
+        let congested_above = self.congested_above();
+        let partner = self.relay.partner(id);
+        let Some(partner) = partner.and_then(|partner| self.connections.get_mut(&partner)) else {
+            return false;
+        };
+        if !partner.is_open() || partner.outbox.len() <= congested_above {
+            return false;
+        }
+        partner.hold_up(id, now);
+        if let Some(connection) = self.connections.get_mut(&id) {
+            connection.is_paused = true;
+            self.dirty.push(id);
+        }
+        true
+    }
+
+    fn read_once(&mut self, id: ConnectionId, now: Instant) -> io::Result<usize> {
         let Some(connection) = self.connections.get_mut(&id) else {
-            return Poll::Ready(false);
+            return Err(io::ErrorKind::WouldBlock.into());
         };
         if connection.rest.is_empty() {
             // The buffer of all, which nobody else needs before this turn is over.
             let mut buffer = mem::take(&mut self.buffer);
-            let outcome = connection.wire.poll_read(cx, &mut buffer);
-            if let Poll::Ready(Ok(count @ 1..)) = outcome {
+            let read = connection.wire.try_read(&mut buffer);
+            if let Ok(count @ 1..) = read {
                 let taken = self.take_in(id, &mut buffer[..count], now);
                 self.keep_rest(id, &buffer[taken..count]);
             }
             self.buffer = buffer;
-            return outcome.map(|read| matches!(read, Ok(1..)));
+            return read;
         }
         let mut bytes = mem::take(&mut connection.rest);
         let begun = bytes.len();
         bytes.resize(begun + READ_BYTES, 0);
-        let outcome = connection.wire.poll_read(cx, &mut bytes[begun..]);
-        let count = match outcome {
-            Poll::Ready(Ok(count)) => count,
-            Poll::Ready(Err(_)) | Poll::Pending => 0,
-        };
-        bytes.truncate(begun + count);
-        let taken = match count {
-            0 => 0,
-            _ => self.take_in(id, &mut bytes, now),
+        let read = connection.wire.try_read(&mut bytes[begun..]);
+        bytes.truncate(begun + *read.as_ref().unwrap_or(&0));
+        let taken = match read {
+            Ok(1..) => self.take_in(id, &mut bytes, now),
+            Ok(0) | Err(_) => 0,
         };
         bytes.drain(..taken);
         if let Some(connection) = self.open_connection(id) {
             connection.rest = bytes;
         }
-        outcome.map(|read| matches!(read, Ok(1..)))
+        read
     }
 
     pub(super) fn keep_rest(&mut self, id: ConnectionId, rest: &[u8]) {
@@ -213,7 +226,11 @@ impl State {
         };
         self.traffic.sent_messages += frames;
         self.traffic.sent_bytes += payload_bytes;
-        if !partner.send_run(&bytes[range], self.limits.outbox_bytes, now) {
+        let fits = partner.send_run(&bytes[range], self.limits.outbox_bytes, now);
+        if partner.is_blocked() || partner.is_lost() {
+            self.dirty.push(to);
+        }
+        if !fits {
             self.condemn(to, CloseReason::SlowConsumer, now);
         }
     }
