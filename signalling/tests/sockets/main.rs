@@ -1,6 +1,7 @@
 //! The real binary, over real sockets of this machine, with peers that behave and peers that do not.
 
 mod api;
+mod bounds;
 mod description;
 mod encrypted;
 mod endings;

@@ -21,12 +21,17 @@ impl Peer {
 
     pub(crate) fn open_at(address: SocketAddr, path: &str) -> Self {
         let stream = TcpStream::connect(address).expect("the relay listens");
+        Self::over(stream, path).expect("the handshake succeeds")
+    }
+
+    /// Opens a WebSocket over a connection that is there; `None` when the relay does not want it.
+    pub(crate) fn over(stream: TcpStream, path: &str) -> Option<Self> {
+        let address = stream.peer_addr().ok()?;
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
         stream.set_write_timeout(Some(PATIENCE)).expect("a timeout");
         stream.set_nodelay(true).expect("no delay");
-        let (socket, _) =
-            client(format!("ws://{address}{path}"), stream).expect("the handshake succeeds");
-        Self { socket }
+        let (socket, _) = client(format!("ws://{address}{path}"), stream).ok()?;
+        Some(Self { socket })
     }
 
     pub(crate) fn registered(relay: &Running, id: &str) -> Self {
