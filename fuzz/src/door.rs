@@ -26,7 +26,11 @@ pub(crate) fn check(data: &[u8]) {
         b"GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
         0,
     );
-    assert!(health.starts_with(b"HTTP/1.1 200 OK\r\n"));
+    assert!(
+        health.starts_with(b"HTTP/1.1 200 OK\r\n"),
+        "{}",
+        String::from_utf8_lossy(&health)
+    );
 }
 
 fn check_answer(answer: &[u8]) {

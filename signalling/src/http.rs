@@ -67,6 +67,8 @@ async fn converse(wire: AwaitedWire, shared: &Shared) -> Option<Opened> {
         .header_read_timeout(shared.config.deadlines.handshake)
         .max_buf_size(REQUEST_HEAD_BYTES)
         .max_headers(REQUEST_HEADERS)
+        // Who has said all it has to say may still listen.
+        .half_close(true)
         .serve_connection(FuturesIo::new(wire), service);
     let end = poll_fn(|cx| connection.poll_without_shutdown(cx));
     match timeout(HTTP_LIFETIME, end).await {

@@ -1,7 +1,7 @@
 //! Plain HTTP on the port of the relay.
 
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{Shutdown, TcpStream};
 
 use flate2::read::GzDecoder;
 
@@ -339,6 +339,22 @@ fn what_is_no_http_is_refused() {
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes).expect("an end in time");
     assert_eq!(parse(&bytes).status, 400);
+}
+
+#[test]
+fn who_has_said_all_it_has_to_say_may_still_listen() {
+    let relay = relay("");
+    for _ in 0..20 {
+        let mut stream = TcpStream::connect(relay.address).expect("the relay listens");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        stream
+            .write_all(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
+            .and_then(|()| stream.shutdown(Shutdown::Write))
+            .expect("the relay hears");
+        let mut bytes = Vec::new();
+        stream.read_to_end(&mut bytes).expect("an answer in time");
+        assert_eq!(parse(&bytes).body, b"OK\n");
+    }
 }
 
 #[test]
