@@ -23,7 +23,7 @@ for (const [code, pattern] of [
   [401, /asks for a token: open the address you were given, with #token=\.\.\. at its end/],
   [403, /lets in no page from this address/],
   [429, /too many connections from your network/],
-  [503, /too much to do/],
+  [503, /too many peers or connections/],
 ]) {
   test(`${code} for a WebSocket is said in words`, async (t) => {
     const { page } = await open(t, { socket: code, api: { status: code } });

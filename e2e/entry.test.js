@@ -48,6 +48,7 @@ test('a page with a token registers and calls, and the token is to be found nowh
   assert.equal((await page.sees()).id, 'ann');
   assert.equal(await page.page.evaluate(() => location.href), `${relay.page}#call=cam`);
 
+  assert.match(relay.errors.join('\n'), /DEBUG/, 'the relay tells all it has to tell');
   const devtools = await browser.context.newCDPSession(page.page);
   const { entries } = await devtools.send('Page.getNavigationHistory');
   const { root: { nodeId } } = await devtools.send('DOM.getDocument');
@@ -122,6 +123,29 @@ test('a page from an address that is not allowed is refused in words, and one th
   await strict.stop();
   await stage.relay(port, ['--allow-origin', 'https://aldis.example', '--allow-origin', `http://127.0.0.1:${port}`]);
   await page.page.reload();
+  await page.until('the page is let in', ({ state }) => state === 'registered');
+});
+
+test('an encrypted relay with a token is a relay for page and machine alike', async (t) => {
+  const { stage, relay } = await guarded(t, '--tls-self-signed');
+  const trust = ['--tls-fingerprint', await relay.fingerprint()];
+  const client = await stage.client(relay, ['--our-id', 'cam', ...trust], { ALDIS_TOKEN: SECRET });
+  const browser = await stage.browser({ devices: true, trusting: true });
+  const page = await browser.open(relay, `token=${makeToken()}&call=cam&send=camera`);
+  assert.match(relay.page, /^https:/);
+  await page.sees();
+  await client.report('first-frame-received', { where: ({ kind }) => kind === 'video' });
+});
+
+test('a page that comes when the relay is full is told so, and comes in when there is room', async (t) => {
+  const stage = new Stage(t);
+  const relay = await stage.relay(0, ['--max-peers', '1']);
+  const client = await stage.client(relay, ['--our-id', 'cam']);
+  const browser = await stage.browser();
+  const page = await browser.open(relay);
+  await page.until('the page knows why', ({ denial }) => denial === 'full');
+  assert.match(await status(page), /too many peers or connections/);
+  await client.stop();
   await page.until('the page is let in', ({ state }) => state === 'registered');
 });
 

@@ -156,6 +156,7 @@ export class Link {
         return 'partner-left';
       case 'greeting':
         if (code === 1008 && reason === 'not allowed by token') return this.#refuse('id');
+        if (code === 1013) return this.#deny('full', now);
         if (code !== 1002 || reason !== 'invalid peer uid' || now - this.#heldAt < GHOST_MS) return this.#lose(now);
         return this.#refuse(null);
       default: return denial === null ? this.#lose(now) : this.#deny(denial, now);

@@ -92,7 +92,7 @@ function describeDenial(denial, id) {
     case 'id': return `Your token does not allow the id ${id}. Use the id it was made for.`;
     case 'origin': return 'This relay lets in no page from this address. Open the page from an address that it allows, or ask whoever runs the relay to allow this one.';
     case 'too-many': return 'The relay has too many connections from your network. Close some; trying again…';
-    case 'full': return 'The relay has too much to do, or is about to stop. Trying again…';
+    case 'full': return 'The relay has too many peers or connections, or is about to stop. Trying again…';
     case 'no-websocket': return 'The relay answers, but opens no connection for this page: it may have too many, or a proxy in between may let no WebSocket through. Trying again…';
   }
 }

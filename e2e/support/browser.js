@@ -17,14 +17,18 @@ const FLAGS = [
 const FAKE_DEVICES = ['--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream'];
 
 export class Browser {
-  /** @param {{ devices?: boolean }} [options] whether it has a camera and may use it */
-  static async start({ devices = false } = {}) {
+  /**
+   * @param {{ devices?: boolean, trusting?: boolean }} [options] whether it has a camera and may use
+   *   it; whether it takes certificates for which nobody vouches
+   */
+  static async start({ devices = false, trusting = false } = {}) {
     const browser = new Browser();
     browser.profile = mkdtempSync(join(tmpdir(), 'aldis-chromium-'));
     browser.context = await chromium.launchPersistentContext(browser.profile, {
       executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
       args: [...FLAGS, ...(devices ? FAKE_DEVICES : [])],
       viewport: { width: 1280, height: 800 },
+      ignoreHTTPSErrors: trusting,
     });
     browser.pids = processesOf(browser.profile);
     return browser;

@@ -24,7 +24,7 @@ const SIGNALS = [
 const NOISE = ['', 'SESSION me', 'WELCOME', '{"chat":"hi"}', '{', 'ROOM_OK ', 'HELLO you'];
 const LINES = [...SIGNALS, ...NOISE, 'HELLO', 'SESSION_OK', 'SESSION_FROM cam', 'SESSION_FROM bob', "ERROR peer 'x' busy", 'ERROR'];
 const STATES = ['new', 'connecting', 'connected', 'disconnected', 'failed', 'closed'];
-const CLOSES = [[1000, ''], [1001, ''], [1006, ''], [1002, 'invalid peer uid'], [1008, 'slow consumer'], [1008, 'not allowed by token']];
+const CLOSES = [[1000, ''], [1001, ''], [1006, ''], [1002, 'invalid peer uid'], [1008, 'slow consumer'], [1008, 'not allowed by token'], [1013, 'relay full']];
 /** @type {Denial[]} */
 const DENIALS = ['token-missing', 'token-refused', 'origin', 'too-many', 'full', 'no-websocket'];
 

@@ -93,6 +93,16 @@ test('a relay that is full is tried again soon, and a call waits for it', () => 
     > HELLO
       < SESSION cam`));
 
+test('a relay that has too many peers is tried again soon', () => check(`
+    start me
+      connect
+    opened
+      < HELLO me
+    closed 1013 relay full
+    = relay-lost
+    after 5000
+      connect`));
+
 test('a relay that is gone after it denied us is a lost one', () => check(`
     start me
       connect
@@ -149,7 +159,7 @@ test('every denial has words of its own, which stay while it is tried again', ()
     ['token-refused', /does not take the token/],
     ['origin', /lets in no page from this address/],
     ['too-many', /too many connections from your network/],
-    ['full', /too much to do/],
+    ['full', /too many peers or connections/],
     ['no-websocket', /answers, but opens no connection/],
   ];
   for (const [denial, pattern] of words) {
