@@ -3,6 +3,7 @@
 import test from 'node:test';
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { createHmac } from 'node:crypto';
 import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -87,6 +88,36 @@ test('a relay that is full sends a client away in words', async (t) => {
   await stage.client(relay, ['--our-id', 'cam']);
   const failed = await failing(relay, ['--our-id', 'dam']);
   assert.equal(failed.exit_code, 3, failed.reason);
+});
+
+/** A token as RFC 7519 has it, signed with the secret of a name. */
+function signed(name, secret, claims) {
+  const part = (object) => Buffer.from(JSON.stringify(object)).toString('base64url');
+  const text = `${part({ alg: 'HS256', typ: 'JWT', kid: name })}.${part(claims)}`;
+  return `${text}.${createHmac('sha256', secret).update(text).digest('base64url')}`;
+}
+
+test('a token for one id or one room opens nothing else', async (t) => {
+  const stage = new Stage(t);
+  const file = folder(t, { secrets: `us ${SECRET}\n` });
+  const relay = await stage.relay(0, ['--token-file', file('secrets')]);
+  const now = Math.floor(Date.now() / 1000);
+  const token = (claims) => ({ ALDIS_TOKEN: signed('us', SECRET, { exp: now + 3600, ...claims }) });
+
+  const cam = await stage.client(relay, ['--our-id', 'cam'], token({ peer: 'cam' }));
+  for (const [args, env, pattern] of [
+    [['--our-id', 'ann'], token({ peer: 'cam' }), /token .* is not for the id "ann"/],
+    [['--peer-id', 'cam'], token({ room: 'demo' }), /token does not allow a call to "cam"/],
+    [['--our-id', 'ann'], token({ exp: now - 3600 }), /does not accept the token/],
+    [['--our-id', 'ann'], { ALDIS_TOKEN: signed('us', 'another secret, as long', { exp: now + 3600 }) }, /does not accept the token/],
+  ]) {
+    const failed = await failing(relay, args, env);
+    assert.equal(failed.exit_code, 14, failed.reason);
+    assert.match(failed.reason, pattern);
+    assert.ok(!failed.reason.includes(env.ALDIS_TOKEN), 'the token is not told');
+  }
+  await stage.client(relay, ['--peer-id', 'cam'], token({}));
+  await cam.report('connected');
 });
 
 /** Puts a new certificate and its key in place, as one does who renews them. */

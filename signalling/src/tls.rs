@@ -158,7 +158,10 @@ impl Files {
 impl Current {
     fn of((chain, key): Pair) -> Result<Self, rustls::Error> {
         let fingerprint = chain.first().map(fingerprint).unwrap_or_default();
-        let mut config = ServerConfig::builder()
+        // Named, since rustls would panic where another crate brought a second one.
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let mut config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()?
             .with_no_client_auth()
             .with_single_cert(chain, key)?;
         config.alpn_protocols = vec![ALPN.to_vec()];
