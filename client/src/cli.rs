@@ -100,12 +100,12 @@ pub struct ConnectionArgs {
     token: Option<Secret>,
 
     /// A STUN server, as stun://HOST:PORT, beside those the relay tells of
-    #[arg(long, value_name = "URL", value_parser = |text: &str| ice_server(text, &["stun"]))]
+    #[arg(long, value_name = "URL", value_parser = |text: &str| ice_server(text, "stun"))]
     stun: Option<String>,
 
     /// A TURN server, as turn://USER:PASSWORD@HOST:PORT with both percent-encoded; may be repeated.
     /// Other users of this machine can read a command line; the variable ALDIS_TURN they cannot
-    #[arg(long, env = "ALDIS_TURN", hide_env_values = true, value_delimiter = ' ', value_name = "URL", value_parser = |text: &str| ice_server(text, &["turn", "turns"]))]
+    #[arg(long, env = "ALDIS_TURN", hide_env_values = true, value_delimiter = ' ', value_name = "URL", value_parser = |text: &str| ice_server(text, "turn"))]
     turn: Vec<String>,
 
     /// By which ways peers may be reached
@@ -338,13 +338,13 @@ fn secret(text: &str) -> Result<Secret, String> {
     Ok(Secret::new(text))
 }
 
-fn ice_server(text: &str, schemes: &[&str]) -> Result<String, String> {
+fn ice_server(text: &str, scheme: &str) -> Result<String, String> {
     match Url::parse(text) {
-        Ok(url) if schemes.contains(&url.scheme()) && url.host_str().is_some() => Ok(text.into()),
-        _ => Err(format!(
-            "the address has to begin with {}://",
-            schemes.join(":// or ")
-        )),
+        Ok(url) if url.scheme() == scheme && url.host_str().is_some() => Ok(text.into()),
+        Ok(url) if url.scheme() == "turns" => {
+            Err("TURN by TLS is nothing that libnice can do; use turn://".into())
+        }
+        Ok(_) | Err(_) => Err(format!("the address has to begin with {scheme}://")),
     }
 }
 
@@ -427,6 +427,7 @@ mod tests {
             "--video nothing",
             "--stun turn://x:1",
             "--turn stun://x:1",
+            "--turn turns://u:p@x:1",
             "extra",
         ] {
             assert!(config(line).is_err(), "{line}");

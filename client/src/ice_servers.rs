@@ -9,6 +9,9 @@ use url::Host;
 /// The most servers of each kind that are taken from a relay.
 pub const MAX_SERVERS: usize = 16;
 
+/// The port of STUN and TURN where none is named.
+const USUAL_PORT: u16 = 3478;
+
 /// How often a relay is asked at the most, whatever it says about the lifetime of its answer.
 const SHORTEST_REFRESH: Duration = Duration::from_secs(1);
 
@@ -120,11 +123,11 @@ impl Entry {
     fn add(&self, url: &str, servers: &mut IceServers) {
         match (parse_url(url), &self.username, &self.credential) {
             (Some(("stun", place)), ..) => servers.stun.push(format!("stun://{place}")),
-            (Some((scheme @ ("turn" | "turns"), place)), Some(user), Some(password)) => {
+            (Some(("turn", place)), Some(user), Some(password)) => {
                 let (user, password) = (Encoded(user), Encoded(password));
                 servers
                     .turn
-                    .push(format!("{scheme}://{user}:{password}@{place}"));
+                    .push(format!("turn://{user}:{password}@{place}"));
             }
             _ => tracing::debug!("an ICE server of the relay cannot be used"),
         }
@@ -133,28 +136,27 @@ impl Entry {
 
 /// The scheme of a STUN or TURN address and what is behind it, made anew from its parts
 /// ([RFC 7064](https://www.rfc-editor.org/rfc/rfc7064#section-3.1),
-/// [RFC 7065](https://www.rfc-editor.org/rfc/rfc7065#section-3.1)).
+/// [RFC 7065](https://www.rfc-editor.org/rfc/rfc7065#section-3.1)). TURN by TLS, `turns:`, is left out:
+/// libnice would speak to such a server without TLS.
 fn parse_url(url: &str) -> Option<(&str, String)> {
     let (scheme, rest) = url.split_once(':')?;
     let (place, query) = match rest.split_once('?') {
         Some((place, query)) => (place, Some(query)),
         None => (rest, None),
     };
-    let usual_port = match scheme {
-        "stun" | "turn" => 3478,
-        "turns" => 5349,
-        _ => return None,
-    };
+    if !matches!(scheme, "stun" | "turn") {
+        return None;
+    }
     let (host, port) = match place.rsplit_once(':') {
         // The colons of an address of IPv6 are inside of brackets.
         Some((host, port)) if !port.contains(']') => (host, port.parse::<u16>().ok()?),
-        _ => (place, usual_port),
+        _ => (place, USUAL_PORT),
     };
     let host = Host::parse(host).ok()?;
     let transport = match (scheme, query) {
         (_, None) => "",
-        ("turn" | "turns", Some("transport=udp")) => "?transport=udp",
-        ("turn" | "turns", Some("transport=tcp")) => "?transport=tcp",
+        ("turn", Some("transport=udp")) => "?transport=udp",
+        ("turn", Some("transport=tcp")) => "?transport=tcp",
         (_, Some(_)) => return None,
     };
     (port != 0).then(|| (scheme, format!("{host}:{port}{transport}")))
@@ -197,7 +199,7 @@ mod tests {
         let lease = Lease::parse(
             br#"{"iceServers":[
                 {"urls":["stun:stun.example.org:3478"]},
-                {"urls":["turn:turn.example.org:3478?transport=udp","turns:[2001:db8::1]"],
+                {"urls":["turn:turn.example.org:3478?transport=udp","turn:[2001:db8::1]"],
                  "username":"1790000000:cam","credential":"a+b/c=@"}],
                "lifetimeSeconds":3600}"#,
         )
@@ -207,7 +209,7 @@ mod tests {
             lease.servers.turn,
             [
                 "turn://1790000000%3Acam:a%2Bb%2Fc%3D%40@turn.example.org:3478?transport=udp",
-                "turns://1790000000%3Acam:a%2Bb%2Fc%3D%40@[2001:db8::1]:5349",
+                "turn://1790000000%3Acam:a%2Bb%2Fc%3D%40@[2001:db8::1]:3478",
             ]
         );
         assert_eq!(lease.lifetime, Some(Duration::from_secs(3600)));
@@ -223,6 +225,7 @@ mod tests {
             "turn:h:x",
             "turn://h",
             "turn:a@h",
+            "turns:h",
             "turn:h?transport=quic",
             "turn:h?transport=tcp&x=1",
             "turn:two words",
