@@ -106,6 +106,8 @@ impl State {
             Ok(0) | Err(_) => 0,
         };
         bytes.drain(..taken);
+        // Room for a whole read is not kept for what may be a few bytes.
+        bytes.shrink_to(2 * bytes.len());
         if let Some(connection) = self.open_connection(id) {
             connection.rest = bytes;
         }

@@ -23,6 +23,9 @@ const OTHER_DESCRIPTORS: usize = 100;
 /// So many are let in before they are heard.
 const AT_ONCE: usize = 100;
 
+/// So much of a frame is its beginning.
+const BEGINNING_BYTES: usize = 7;
+
 /// What one idle peer may cost, in KiB; a fraction of this is usual.
 const MOST_KIB_A_PEER: u64 = 32;
 
@@ -43,33 +46,44 @@ fn raise_limit() -> usize {
         .unwrap_or(usize::MAX)
 }
 
-/// Registers so many peers, some at a time. They are sockets without any buffers of their own.
+/// Registers so many peers, some at a time. They are sockets without any buffers of their own, and say
+/// everything in two parts; the second part of what they say last never comes.
 fn idle_peers(relay: &Running, count: usize) -> Vec<TcpStream> {
     let mut all = Vec::with_capacity(count);
+    let hello = |number| frame(TEXT | LAST, format!("HELLO idle-{number}").as_bytes());
     while all.len() < count {
         let numbers = all.len()..count.min(all.len() + AT_ONCE);
         let mut some: Vec<_> = numbers
+            .clone()
             .map(|number| {
                 let mut stream = connect(relay.address);
-                let mut bytes = UPGRADE.as_bytes().to_vec();
-                let hello = format!("HELLO idle-{number}");
-                bytes.extend(frame(TEXT | LAST, hello.as_bytes()));
+                let bytes = [UPGRADE.as_bytes(), &hello(number)[..BEGINNING_BYTES]].concat();
                 stream.write_all(&bytes).expect("the relay hears");
                 stream
             })
             .collect();
+        for (number, stream) in numbers.zip(&mut some) {
+            expect_end(stream, b"\r\n\r\n");
+            let bytes = [
+                &hello(number)[BEGINNING_BYTES..],
+                &hello(0)[..BEGINNING_BYTES],
+            ]
+            .concat();
+            stream.write_all(&bytes).expect("the relay hears");
+        }
         for stream in &mut some {
-            expect_hello(stream);
+            expect_end(stream, b"\x81\x05HELLO");
         }
         all.append(&mut some);
     }
     all
 }
 
+/// Reads until the relay has nothing more to say for now.
 #[track_caller]
-fn expect_hello(stream: &mut TcpStream) {
+fn expect_end(stream: &mut TcpStream, end: &[u8]) {
     let mut answer = Vec::new();
-    while !answer.ends_with(b"\x81\x05HELLO") {
+    while !answer.ends_with(end) {
         let mut some = [0; 1024];
         let count = stream.read(&mut some).expect("an answer in time");
         assert!(count > 0, "{}", String::from_utf8_lossy(&answer));
