@@ -8,10 +8,10 @@ mod model;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use model::{HELLO_DEADLINE, Model, Saying, Seen, Sent};
+use model::{Entry, HELLO_DEADLINE, Model, Saying, Seen, Sent};
 use signalling::config::Limits;
 use signalling::frame::CloseReason;
-use signalling::relay::{ConnectionId, Event, Pass, Relay};
+use signalling::relay::{ConnectionId, Event, Relay};
 
 const SEATS: u8 = 6;
 const IDS: [&str; 6] = ["a", "b", "c", "d", "Zoë", "o'x"];
@@ -52,9 +52,14 @@ impl Stage {
         reason = "some instant is needed to start from"
     )]
     fn new() -> Self {
+        let limits = Limits {
+            peers: usize::from(SEATS) - 1,
+            peers_per_room: 3,
+            ..Limits::default()
+        };
         Self {
-            relay: Relay::new(&Limits::default(), HELLO_DEADLINE),
-            model: Some(Model::default()),
+            relay: Relay::new(&limits, HELLO_DEADLINE),
+            model: Some(Model::new(&limits)),
             now: Instant::now(),
             seats: BTreeMap::new(),
             connections_so_far: 0,
@@ -132,19 +137,19 @@ impl Stage {
         if let Some(&connection) = self.seats.get(&seat) {
             return connection;
         }
-        let wants_notices = what >= 128;
+        // What has happened is in the low bits, how somebody comes in the high ones.
+        let entry = Entry {
+            wants_notices: what & 0x80 != 0,
+            only_id: (what & 0x60 == 0x60).then_some(IDS[0]),
+            only_room: (what & 0x50 == 0x50).then_some(ROOMS[0]),
+        };
         self.connections_so_far += 1;
         let connection = ConnectionId(self.connections_so_far);
         self.seats.insert(seat, connection);
         if let Some(model) = &mut self.model {
-            model.connect(connection, wants_notices);
+            model.connect(connection, entry);
         }
-        let pass = Pass::default();
-        let event = Event::Connected {
-            connection,
-            wants_notices,
-            pass,
-        };
+        let event = entry.event(connection);
         self.happen(event, None);
         connection
     }
@@ -194,6 +199,9 @@ impl Stage {
             .collect();
         if let Some(model) = &mut self.model {
             assert_eq!(seen, model.take_seen());
+            assert_eq!(self.relay.census(), model.census());
+            assert_eq!(self.relay.peers(), model.peers());
+            assert_eq!(self.relay.rooms(), model.rooms());
         }
         for seen in &seen {
             self.watch(seen);

@@ -9,14 +9,14 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use signalling::config::Limits;
 use signalling::frame::{CloseReason, Message};
-use signalling::relay::{ConnectionId, Effect, Event, Pass, Relay};
+use signalling::relay::{ConnectionId, Effect, Event, Relay};
 
-use model::{HELLO_DEADLINE, Model, Saying, Seen, Sent};
+use model::{Entry, HELLO_DEADLINE, Model, Saying, Seen, Sent};
 
 /// One thing that happens. Connections are few and named by number, so that they meet.
 #[derive(Clone, Debug)]
 enum Step {
-    Connect { who: u64, wants_notices: bool },
+    Connect { who: u64, entry: Entry },
     Say { who: u64, what: Saying },
     Leave { who: u64 },
     Condemn { who: u64, reason: CloseReason },
@@ -40,6 +40,29 @@ fn saying() -> impl Strategy<Value = Saying> {
     ]
 }
 
+fn entry() -> impl Strategy<Value = Entry> {
+    let sometimes = |of: Vec<&'static str>| prop::option::weighted(0.1, select(of));
+    (
+        any::<bool>(),
+        sometimes(vec!["a", "b"]),
+        sometimes(vec!["r", "s"]),
+    )
+        .prop_map(|(wants_notices, only_id, only_room)| Entry {
+            wants_notices,
+            only_id,
+            only_room,
+        })
+}
+
+/// Few of everything, or as many as come.
+fn limits() -> impl Strategy<Value = Limits> {
+    (select(vec![3, 100]), select(vec![2, 100])).prop_map(|(peers, peers_per_room)| Limits {
+        peers,
+        peers_per_room,
+        ..Limits::default()
+    })
+}
+
 fn step() -> impl Strategy<Value = Step> {
     let who = 0..6_u64;
     let reason = select(vec![
@@ -48,8 +71,7 @@ fn step() -> impl Strategy<Value = Step> {
         CloseReason::MessageTooBig,
     ]);
     prop_oneof![
-        6 => (who.clone(), any::<bool>())
-            .prop_map(|(who, wants_notices)| Step::Connect { who, wants_notices }),
+        6 => (who.clone(), entry()).prop_map(|(who, entry)| Step::Connect { who, entry }),
         24 => (who.clone(), saying()).prop_map(|(who, what)| Step::Say { who, what }),
         3 => who.clone().prop_map(|who| Step::Leave { who }),
         1 => (who, reason).prop_map(|(who, reason)| Step::Condemn { who, reason }),
@@ -70,15 +92,15 @@ struct Trial {
 }
 
 impl Trial {
-    fn new() -> Self {
+    fn new(limits: &Limits) -> Self {
         #[expect(
             clippy::disallowed_methods,
             reason = "some instant is needed to start from"
         )]
         let now = Instant::now();
         Self {
-            relay: Relay::new(&Limits::default(), HELLO_DEADLINE),
-            model: Model::default(),
+            relay: Relay::new(limits, HELLO_DEADLINE),
+            model: Model::new(limits),
             now,
             names: BTreeMap::new(),
             connections_so_far: 0,
@@ -90,19 +112,15 @@ impl Trial {
     fn take(&mut self, step: &Step) {
         let mut sent = None;
         let event = match step {
-            Step::Connect { who, wants_notices } => {
+            Step::Connect { who, entry } => {
                 if self.names.contains_key(who) {
                     return;
                 }
                 self.connections_so_far += 1;
                 let connection = ConnectionId(self.connections_so_far);
                 self.names.insert(*who, connection);
-                self.model.connect(connection, *wants_notices);
-                Event::Connected {
-                    connection,
-                    wants_notices: *wants_notices,
-                    pass: Pass::default(),
-                }
+                self.model.connect(connection, *entry);
+                entry.event(connection)
             }
             Step::Say { who, what } => {
                 let Some(&connection) = self.names.get(who) else {
@@ -156,6 +174,12 @@ impl Trial {
             let partner = self.relay.partner(connection);
             assert_eq!(partner, self.model.partner(connection), "after {step:?}");
         }
+        assert_eq!(self.relay.census(), self.model.census(), "after {step:?}");
+        // Views cost more than all the rest, and what is wrong with them stays so.
+        if matches!(step, Step::Pass { .. } | Step::Stop) {
+            assert_eq!(self.relay.peers(), self.model.peers(), "after {step:?}");
+            assert_eq!(self.relay.rooms(), self.model.rooms(), "after {step:?}");
+        }
     }
 
     /// What holds whatever the model says.
@@ -183,10 +207,11 @@ proptest! {
 
     #[test]
     fn the_relay_does_what_the_model_does(
+        limits in limits(),
         history in prop::collection::vec(step(), 1..120),
         stops in prop::bool::weighted(0.2),
     ) {
-        let mut trial = Trial::new();
+        let mut trial = Trial::new(&limits);
         for step in &history {
             trial.take(step);
         }
@@ -202,7 +227,7 @@ proptest! {
     fn when_all_have_left_nothing_of_them_is_left(
         history in prop::collection::vec(step(), 1..120),
     ) {
-        let mut trial = Trial::new();
+        let mut trial = Trial::new(&Limits::default());
         for step in &history {
             trial.take(step);
         }
@@ -211,7 +236,7 @@ proptest! {
         }
         for (who, id) in ["a", "b", "c", "d", "Zoë", "o'x"].into_iter().enumerate() {
             let who = who as u64;
-            trial.take(&Step::Connect { who, wants_notices: false });
+            trial.take(&Step::Connect { who, entry: Entry::default() });
             trial.take(&Step::Say { who, what: Saying::Hello(id) });
             trial.take(&Step::Say { who, what: Saying::Room("r") });
         }

@@ -4,8 +4,9 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+use signalling::config::Limits;
 use signalling::frame::{CloseReason, Message};
-use signalling::relay::{ConnectionId, Effect};
+use signalling::relay::{Census, ConnectionId, Effect, Event, Pass, PeerView, PlaceView, RoomView};
 
 pub(crate) const HELLO_DEADLINE: Duration = Duration::from_secs(10);
 
@@ -26,6 +27,16 @@ pub(crate) enum Saying {
     Binary(&'static [u8]),
 }
 
+/// How somebody comes in.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Entry {
+    pub(crate) wants_notices: bool,
+    /// The one id that its token is for.
+    pub(crate) only_id: Option<&'static str>,
+    /// The one room that its token is for.
+    pub(crate) only_room: Option<&'static str>,
+}
+
 /// What goes over a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Sent {
@@ -44,6 +55,21 @@ pub(crate) enum Seen {
         connection: ConnectionId,
         reason: CloseReason,
     },
+}
+
+impl Entry {
+    pub(crate) fn event(&self, connection: ConnectionId) -> Event<'static> {
+        Event::Connected {
+            connection,
+            wants_notices: self.wants_notices,
+            pass: Pass {
+                peer: self.only_id.map(|id| id.parse().expect("an id")),
+                room: self
+                    .only_room
+                    .map(|room| room.parse().expect("a room's id")),
+            },
+        }
+    }
 }
 
 impl Sent {
@@ -100,7 +126,7 @@ impl Saying {
 #[derive(Clone, Debug)]
 struct Person {
     connection: ConnectionId,
-    wants_notices: bool,
+    entry: Entry,
     came_at: Duration,
     /// Empty before `HELLO`.
     id: &'static str,
@@ -111,10 +137,11 @@ struct Person {
     sent_away: bool,
 }
 
-#[derive(Default)]
 pub(crate) struct Model {
     /// In order of coming.
     people: Vec<Person>,
+    max_peers: usize,
+    max_peers_per_room: usize,
     /// Since the beginning.
     pub(crate) now: Duration,
     joins: usize,
@@ -123,14 +150,26 @@ pub(crate) struct Model {
 }
 
 impl Model {
+    pub(crate) fn new(limits: &Limits) -> Self {
+        Self {
+            people: Vec::new(),
+            max_peers: limits.peers,
+            max_peers_per_room: limits.peers_per_room,
+            now: Duration::ZERO,
+            joins: 0,
+            stopped: false,
+            seen: Vec::new(),
+        }
+    }
+
     pub(crate) fn take_seen(&mut self) -> Vec<Seen> {
         std::mem::take(&mut self.seen)
     }
 
-    pub(crate) fn connect(&mut self, connection: ConnectionId, wants_notices: bool) {
+    pub(crate) fn connect(&mut self, connection: ConnectionId, entry: Entry) {
         self.people.push(Person {
             connection,
-            wants_notices,
+            entry,
             came_at: self.now,
             id: "",
             partner: None,
@@ -165,15 +204,24 @@ impl Model {
         let &Saying::Hello(id) = what else {
             return self.send_away(me.connection, CloseReason::InvalidProtocol);
         };
+        if me.entry.only_id.is_some_and(|only| only != id) {
+            return self.send_away(me.connection, CloseReason::NotAllowed);
+        }
         if self.called(id).is_some() {
             return self.send_away(me.connection, CloseReason::InvalidPeerId);
+        }
+        if self.registered().count() >= self.max_peers {
+            return self.send_away(me.connection, CloseReason::RelayFull);
         }
         self.person(me.connection).id = id;
         self.tell(me, "HELLO".to_owned());
     }
 
     fn hear_idle(&mut self, me: &Person, what: &Saying) {
+        let only_room = me.entry.only_room;
         match what {
+            Saying::Session(_) if only_room.is_some() => self.forbid(me),
+            &Saying::Room(room) if only_room.is_some_and(|only| only != room) => self.forbid(me),
             &Saying::Session(id) => match self.called(id) {
                 None => self.tell(me, format!("ERROR peer {} not found", quoted(id))),
                 Some(other)
@@ -187,13 +235,16 @@ impl Model {
                     self.person(me.connection).partner = Some(other.connection);
                     self.person(other.connection).partner = Some(me.connection);
                     self.tell(me, "SESSION_OK".to_owned());
-                    if other.wants_notices {
+                    if other.entry.wants_notices {
                         self.tell(&other, format!("SESSION_FROM {}", me.id));
                     }
                 }
             },
             &Saying::Room(room) => {
                 let others = self.members(room, me);
+                if others.len() >= self.max_peers_per_room {
+                    return self.tell(me, format!("ERROR room {} is full", quoted(room)));
+                }
                 self.joins += 1;
                 let joined_as = self.joins;
                 let person = self.person(me.connection);
@@ -291,6 +342,64 @@ impl Model {
                 });
             }
         }
+    }
+
+    /// The relay's view of everybody, sorted by id.
+    pub(crate) fn peers(&mut self) -> Vec<PeerView> {
+        let people: Vec<_> = self.registered().cloned().collect();
+        let mut peers: Vec<_> = people
+            .iter()
+            .map(|person| PeerView {
+                id: person.id.parse().expect("an id"),
+                place: match person.partner {
+                    Some(partner) => {
+                        PlaceView::Session(self.person(partner).id.parse().expect("an id"))
+                    }
+                    None if person.room.is_empty() => PlaceView::Lobby,
+                    None => PlaceView::Room(person.room.parse().expect("a room's id")),
+                },
+            })
+            .collect();
+        peers.sort_by(|one, other| one.id.cmp(&other.id));
+        peers
+    }
+
+    /// The rooms with somebody in them, sorted by id.
+    pub(crate) fn rooms(&self) -> Vec<RoomView> {
+        let mut members: Vec<_> = self
+            .registered()
+            .filter(|person| !person.room.is_empty())
+            .collect();
+        members.sort_by_key(|member| (member.room, member.joined_as));
+        members
+            .chunk_by(|one, other| one.room == other.room)
+            .map(|members| RoomView {
+                id: members[0].room.parse().expect("a room's id"),
+                peers: members
+                    .iter()
+                    .map(|member| member.id.parse().expect("an id"))
+                    .collect(),
+            })
+            .collect()
+    }
+
+    pub(crate) fn census(&self) -> Census {
+        let in_session = self.registered().filter(|person| person.partner.is_some());
+        Census {
+            peers: self.registered().count(),
+            rooms: self.rooms().len(),
+            sessions: in_session.count() / 2,
+        }
+    }
+
+    fn registered(&self) -> impl Iterator<Item = &Person> {
+        self.people
+            .iter()
+            .filter(|person| !person.id.is_empty() && !person.sent_away)
+    }
+
+    fn forbid(&mut self, me: &Person) {
+        self.tell(me, "ERROR not allowed by this token".to_owned());
     }
 
     pub(crate) fn partner(&mut self, connection: ConnectionId) -> Option<ConnectionId> {

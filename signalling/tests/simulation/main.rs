@@ -57,11 +57,18 @@ fn assert_happened(tally: &Tally) {
         (tally.tagged_messages_read, 2000, "messages read"),
         (tally.member_lists_read, 200, "lists read"),
         (tally.ids_reused_at_once, 50, "ids used again at once"),
-        (tally.slow_consumers, 20, "slow consumers"),
+        (tally.slow_consumers, 10, "slow consumers"),
         (tally.hello_timeouts, 10, "peers without a HELLO"),
         (tally.refused_hellos, 20, "refused HELLOs"),
         (tally.partners_left, 50, "partners who left"),
         (tally.waits_for_partner, 20, "waits for a partner"),
+        (
+            tally.refused_as_full,
+            20,
+            "refusals of a relay that is full",
+        ),
+        (tally.refused_by_token, 5, "refusals by a token"),
+        (tally.full_rooms_read_of, 20, "rooms that are full"),
     ];
     for (count, least, what) in least {
         assert!(count >= least, "only {count} {what}: {tally:?}");

@@ -46,6 +46,8 @@ pub(crate) struct Peer {
     pub(crate) place: Place,
     /// The id or room it asked for last.
     pub(crate) asked: &'static str,
+    /// The one id that its token is for.
+    pub(crate) only_id: Option<&'static str>,
     /// The id it holds.
     pub(crate) id: Option<&'static str>,
     /// When in its room it came, among all who joined any.
@@ -68,11 +70,16 @@ pub(crate) struct Peer {
 pub(crate) struct Full;
 
 impl Peer {
-    pub(crate) fn new(connection: ConnectionId, speed: Speed) -> Self {
+    pub(crate) fn new(
+        connection: ConnectionId,
+        speed: Speed,
+        only_id: Option<&'static str>,
+    ) -> Self {
         Self {
             connection,
             place: Place::Greeting,
             asked: "",
+            only_id,
             id: None,
             joined_as: 0,
             waits_since: None,
@@ -176,6 +183,9 @@ impl Peer {
             let from_room = self.members().iter().any(|member| member == from);
             assert!(from_room || self.id == Some(from), "{from} is not here");
             self.hear(payload, tally);
+        } else if line.starts_with("ERROR room ") {
+            assert!(line.ends_with(" is full"), "{line}");
+            tally.full_rooms_read_of += 1;
         } else {
             self.hear(line, tally);
         }

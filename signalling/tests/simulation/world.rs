@@ -9,13 +9,20 @@ use std::time::{Duration, Instant};
 
 use signalling::config::Limits;
 use signalling::frame::CloseReason;
-use signalling::relay::{ConnectionId, Event, Pass, Relay};
+use signalling::relay::{ConnectionId, Event, Relay};
 
-use crate::model::{HELLO_DEADLINE, Model, Saying, Seen, Sent};
+use crate::model::{Entry, HELLO_DEADLINE, Model, Saying, Seen, Sent};
 use crate::peer::{Peer, Place, Speed};
+use crate::words;
 
 /// So many are there at once, more or less.
 const CROWD: u64 = 2500;
+
+/// So many are let in, which is less.
+const MAX_PEERS: usize = 2250;
+
+/// So many are let into one room, which one room has.
+const MAX_PEERS_PER_ROOM: usize = 80;
 
 /// So many events a history has before everybody leaves.
 const EVENTS: u64 = 45_000;
@@ -72,6 +79,9 @@ pub(crate) struct Tally {
     pub(crate) refused_hellos: u64,
     pub(crate) partners_left: u64,
     pub(crate) waits_for_partner: u64,
+    pub(crate) refused_as_full: u64,
+    pub(crate) refused_by_token: u64,
+    pub(crate) full_rooms_read_of: u64,
 }
 
 impl World {
@@ -81,11 +91,16 @@ impl World {
             reason = "some instant is needed to start from"
         )]
         let start = Instant::now();
+        let limits = Limits {
+            peers: MAX_PEERS,
+            peers_per_room: MAX_PEERS_PER_ROOM,
+            ..Limits::default()
+        };
         Self {
             seed,
             chance: fastrand::Rng::with_seed(seed),
-            relay: Relay::new(&Limits::default(), HELLO_DEADLINE),
-            model: Model::default(),
+            relay: Relay::new(&limits, HELLO_DEADLINE),
+            model: Model::new(&limits),
             start,
             now: Duration::ZERO,
             agenda: BinaryHeap::new(),
@@ -147,7 +162,8 @@ impl World {
     fn carry_out(&mut self, plan: Plan) {
         match plan {
             Plan::Arrive => {
-                let connection = self.arrive();
+                let entry = self.an_entry();
+                let connection = self.arrive(entry);
                 self.plan_within(3000, Plan::Speak(connection));
             }
             Plan::Speak(connection) => self.speak(connection),
@@ -171,7 +187,17 @@ impl World {
         }
     }
 
-    fn arrive(&mut self) -> ConnectionId {
+    /// How the next one comes: some with a token for one id, or for one room.
+    fn an_entry(&mut self) -> Entry {
+        let (has_id, has_room) = (self.chance.u32(..20) == 0, self.chance.u32(..20) == 0);
+        Entry {
+            wants_notices: self.chance.bool(),
+            only_id: has_id.then(|| words::some_id(&mut self.chance)),
+            only_room: has_room.then(|| words::some_room(&mut self.chance)),
+        }
+    }
+
+    fn arrive(&mut self, entry: Entry) -> ConnectionId {
         self.tally.connections += 1;
         let connection = ConnectionId(self.tally.connections);
         let speed = match self.chance.u32(..20) {
@@ -179,14 +205,10 @@ impl World {
             1..=3 => Speed::Slow(self.chance.u32(100..4000)),
             _ => Speed::Fast,
         };
-        self.peers.insert(connection, Peer::new(connection, speed));
-        let wants_notices = self.chance.bool();
-        self.model.connect(connection, wants_notices);
-        self.happen(Event::Connected {
-            connection,
-            wants_notices,
-            pass: Pass::default(),
-        });
+        self.peers
+            .insert(connection, Peer::new(connection, speed, entry.only_id));
+        self.model.connect(connection, entry);
+        self.happen(entry.event(connection));
         connection
     }
 
@@ -213,7 +235,7 @@ impl World {
             if self.chance.u32(..4) != 0 || self.holders.contains_key(id) {
                 continue;
             }
-            let connection = self.arrive();
+            let connection = self.arrive(Entry::default());
             self.say(connection, Saying::Hello(id));
             assert_eq!(self.holders.get(id), Some(&connection), "{id} is free");
             self.tally.ids_reused_at_once += 1;
@@ -355,12 +377,17 @@ impl World {
             CloseReason::HelloTimeout => tally.hello_timeouts += 1,
             CloseReason::InvalidPeerId => tally.refused_hellos += 1,
             CloseReason::PartnerLeft => tally.partners_left += 1,
+            CloseReason::RelayFull => tally.refused_as_full += 1,
+            CloseReason::NotAllowed => tally.refused_by_token += 1,
             _ => {}
         }
     }
 
     /// What is true of all peers together.
     fn look_at_everything(&mut self) {
+        assert_eq!(self.relay.census(), self.model.census());
+        assert_eq!(self.relay.peers(), self.model.peers());
+        assert_eq!(self.relay.rooms(), self.model.rooms());
         let mut rooms: HashMap<&str, Vec<&Peer>> = HashMap::new();
         for (&connection, peer) in &self.peers {
             let partner = match peer.place {

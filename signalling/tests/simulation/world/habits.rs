@@ -34,7 +34,10 @@ impl World {
             0 => Saying::Anything(words::some_nonsense(&mut self.chance).into()),
             1 => Saying::Binary(b"HELLO a"),
             2 | 3 => Saying::Hello(self.somebody()),
-            _ => Saying::Hello(self.an_id_of_ones_own()),
+            _ => {
+                let only = self.peers[&connection].only_id;
+                Saying::Hello(only.unwrap_or_else(|| self.an_id_of_ones_own()))
+            }
         };
         self.say(connection, saying);
     }
