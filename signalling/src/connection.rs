@@ -94,6 +94,12 @@ impl Clock for Clockwork {
 }
 
 impl Connection {
+    /// What is waited for at first.
+    pub(crate) const INTEREST: Interest = Interest {
+        reading: true,
+        writing: false,
+    };
+
     pub(crate) fn new(
         wire: Wire,
         visit: Visit,
@@ -108,10 +114,7 @@ impl Connection {
             rest: Vec::new(),
             outbox: Outbox::default(),
             phase: Phase::Open,
-            interest: Interest {
-                reading: true,
-                writing: false,
-            },
+            interest: Self::INTEREST,
             rate: RateLimiter::direct_with_clock(quota, clock.clone()),
             blocked_since: None,
             waits_since: None,

@@ -7,9 +7,11 @@ use std::future::{poll_fn, ready};
 use std::time::SystemTime;
 
 use async_std::future::timeout;
+use async_tungstenite::tungstenite::handshake;
+use async_tungstenite::tungstenite::handshake::machine::TryParse as _;
 use async_tungstenite::tungstenite::handshake::server::create_response_with_body;
 use http_body_util::Full;
-use hyper::body::{Body, Bytes, Incoming};
+use hyper::body::{Body, Incoming};
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -41,27 +43,63 @@ const ANYBODY: &str = "peer";
 /// A connection that has become a WebSocket.
 pub(crate) struct Opened {
     pub(crate) wire: Wire,
-    /// What came right behind the request.
-    pub(crate) already_read: Bytes,
     /// Whether the peer wants to be told who calls it.
     pub(crate) wants_notices: bool,
     /// What it may do.
     pub(crate) pass: Pass,
 }
 
-/// Answers the requests of one connection, until it ends or becomes a WebSocket.
-pub(crate) async fn serve(wire: AwaitedWire, shared: &Shared) -> Option<Opened> {
+/// The answer to a request for a WebSocket.
+pub(crate) struct Welcome {
+    /// What to send.
+    pub(crate) response: Vec<u8>,
+    /// How many bytes the request had.
+    pub(crate) used: usize,
+    /// Whether the peer wants to be told who calls it.
+    pub(crate) wants_notices: bool,
+    /// What it may do.
+    pub(crate) pass: Pass,
+}
+
+/// Answers a request for a WebSocket that is there in one piece and may be granted. Everything else is
+/// for [`serve`], refusals included.
+pub(crate) fn welcome(said: &[u8], shared: &Shared) -> Option<Welcome> {
+    let (used, request) = handshake::server::Request::try_parse(said).ok()??;
+    let headers = request.headers();
+    let is_plain = asks_for_websocket(headers)
+        && used <= REQUEST_HEAD_BYTES
+        && headers.len() <= REQUEST_HEADERS
+        && !headers.contains_key(header::CONTENT_LENGTH)
+        && !headers.contains_key(header::TRANSFER_ENCODING);
+    if !is_plain {
+        return None;
+    }
+    let answer = handshake::server::create_response(&request).ok()?;
+    let pass = admit(&request, shared).ok()?;
+    let mut response = Vec::new();
+    handshake::server::write_response(&mut response, &answer).ok()?;
+    Some(Welcome {
+        response,
+        used,
+        wants_notices: wants_notices(&request),
+        pass,
+    })
+}
+
+/// Answers the requests of one connection, until it ends or becomes a WebSocket; then with what was
+/// read after the last request.
+pub(crate) async fn serve(wire: AwaitedWire, shared: &Shared) -> Option<(Opened, Vec<u8>)> {
     // In a box, so that a WebSocket does not hold the room that its handshake took.
     Box::pin(converse(wire, shared)).await
 }
 
-async fn converse(wire: AwaitedWire, shared: &Shared) -> Option<Opened> {
-    let visit = Visit {
+async fn converse(wire: AwaitedWire, shared: &Shared) -> Option<(Opened, Vec<u8>)> {
+    let conversation = Conversation {
         shared,
         requests: Cell::new(0),
         upgrade: Cell::new(None),
     };
-    let service = service_fn(|request| ready(Ok::<_, Infallible>(visit.answer(&request))));
+    let service = service_fn(|request| ready(Ok::<_, Infallible>(conversation.answer(&request))));
     let mut connection = http1::Builder::new()
         .timer(SmolTimer::new())
         .header_read_timeout(shared.config.deadlines.handshake)
@@ -81,17 +119,18 @@ async fn converse(wire: AwaitedWire, shared: &Shared) -> Option<Opened> {
     }
     let parts = connection.into_parts();
     let wire = parts.io.into_inner();
-    match visit.upgrade.take() {
+    match conversation.upgrade.take() {
         Some(Upgrade {
             wants_notices,
             pass,
-        }) => Some(Opened {
-            wire: wire.into_inner().ok()?,
-            // A copy, which is mostly empty, since the original keeps hyper's whole buffer.
-            already_read: Bytes::copy_from_slice(&parts.read_buf),
-            wants_notices,
-            pass,
-        }),
+        }) => {
+            let opened = Opened {
+                wire: wire.into_inner().ok()?,
+                wants_notices,
+                pass,
+            };
+            Some((opened, parts.read_buf.to_vec()))
+        }
         None => {
             // What was wrong with a request has been answered, and may not all have been read.
             let _ = timeout(CLOSE_DEADLINE, wire.linger()).await;
@@ -101,7 +140,7 @@ async fn converse(wire: AwaitedWire, shared: &Shared) -> Option<Opened> {
 }
 
 /// The requests of one connection.
-struct Visit<'a> {
+struct Conversation<'a> {
     shared: &'a Shared,
     /// How many there were.
     requests: Cell<usize>,
@@ -115,7 +154,7 @@ struct Upgrade {
     pass: Pass,
 }
 
-impl Visit<'_> {
+impl Conversation<'_> {
     fn answer(&self, request: &Request<Incoming>) -> Answer {
         let mut answer = if asks_for_websocket(request.headers()) {
             self.open_websocket(request)
@@ -143,11 +182,10 @@ impl Visit<'_> {
             Ok(answer) => answer,
             Err(error) => return no_handshake(&error.to_string()),
         };
-        match self.admit(request) {
+        match admit(request, self.shared) {
             Ok(pass) => {
-                let query = request.uri().query().unwrap_or_default();
                 self.upgrade.set(Some(Upgrade {
-                    wants_notices: query.split('&').any(|parameter| parameter == NOTICES),
+                    wants_notices: wants_notices(request),
                     pass,
                 }));
                 answer
@@ -200,7 +238,7 @@ impl Visit<'_> {
     }
 
     fn ice_servers(&self, request: &Request<Incoming>) -> Answer {
-        match self.admit(request) {
+        match admit(request, self.shared) {
             Ok(pass) => {
                 let name = pass.peer.as_ref().map_or(ANYBODY, |peer| peer.as_str());
                 let servers = ice_servers(&self.shared.config.ice, name, now_unix());
@@ -232,15 +270,6 @@ impl Visit<'_> {
         let text_format = "text/plain; version=0.0.4; charset=utf-8";
         answer::set(&mut answer, header::CONTENT_TYPE, text_format);
         answer
-    }
-
-    /// Whether somebody may enter as a peer, and what it may do then.
-    fn admit(&self, request: &Request<Incoming>) -> Result<Pass, Refused> {
-        // An origin that is no text is none that anybody allowed.
-        let origin = text(request, header::ORIGIN);
-        let token = token(request);
-        let door = self.shared.door.borrow();
-        door.admit(origin.as_deref(), token.as_deref(), now_unix())
     }
 
     fn for_admins(&self, request: &Request<Incoming>, answer: impl FnOnce() -> Answer) -> Answer {
@@ -276,6 +305,20 @@ impl Visit<'_> {
         let door = self.shared.door.borrow();
         door.allows_origin(origin.to_str().ok()?).then_some(origin)
     }
+}
+
+/// Whether somebody may enter as a peer, and what it may do then.
+fn admit<B>(request: &Request<B>, shared: &Shared) -> Result<Pass, Refused> {
+    // An origin that is no text is none that anybody allowed.
+    let origin = text(request, header::ORIGIN);
+    let token = token(request);
+    let door = shared.door.borrow();
+    door.admit(origin.as_deref(), token.as_deref(), now_unix())
+}
+
+fn wants_notices<B>(request: &Request<B>) -> bool {
+    let query = request.uri().query().unwrap_or_default();
+    query.split('&').any(|parameter| parameter == NOTICES)
 }
 
 fn asks_for_websocket(headers: &HeaderMap) -> bool {
@@ -317,7 +360,7 @@ fn failure(path: &str, status: StatusCode, sentence: &str) -> Answer {
 }
 
 /// The token that the request brought along.
-fn token(request: &Request<Incoming>) -> Option<Cow<'_, str>> {
+fn token<B>(request: &Request<B>) -> Option<Cow<'_, str>> {
     let authorization = request.headers().get(header::AUTHORIZATION);
     credentials::token(
         authorization.map(HeaderValue::as_bytes),
@@ -325,7 +368,7 @@ fn token(request: &Request<Incoming>) -> Option<Cow<'_, str>> {
     )
 }
 
-fn text(request: &Request<Incoming>, name: HeaderName) -> Option<Cow<'_, str>> {
+fn text<B>(request: &Request<B>, name: HeaderName) -> Option<Cow<'_, str>> {
     let value = request.headers().get(name)?;
     Some(String::from_utf8_lossy(value.as_bytes()))
 }

@@ -4,6 +4,7 @@
 //! which waits: there is no lock, no channel and no other task on the way from one peer to another.
 
 mod intake;
+mod strangers;
 
 use std::cell::RefCell;
 use std::convert::Infallible;
@@ -25,7 +26,7 @@ use crate::connection::{Clockwork, Connection, Due};
 use crate::frame::{CloseReason, Message};
 use crate::http::Opened;
 use crate::metrics::{Metrics, Traffic};
-use crate::ready::{Readiness, Watch};
+use crate::ready::{Interest, Readiness, Watch};
 use crate::relay::{
     ByConnection, Census, ConnectionId, Effect, Event, PeerView, Relay, RoomView, Tally,
 };
@@ -41,6 +42,8 @@ const STAY: Duration = Duration::from_millis(1);
 /// Stands for the listener where connections have their numbers, which begin at 1.
 const NEWCOMER: u64 = 0;
 
+pub(crate) use strangers::{Porter, Stranger};
+
 /// The one owner of the relay's state.
 pub(crate) struct Hub {
     watch: Rc<Watch>,
@@ -48,19 +51,20 @@ pub(crate) struct Hub {
     metrics: Rc<Metrics>,
 }
 
-/// How a round of all connections went.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Round {
-    /// More may come soon.
-    Stay,
-    /// Nothing came, or somebody new.
-    Leave,
+/// What a round of all connections left to others.
+#[derive(Default)]
+struct Round {
+    /// Somebody wants to connect.
+    is_somebody_there: bool,
+    /// Those who want no WebSocket, with what they said.
+    for_others: Vec<(Stranger, Vec<u8>)>,
 }
 
 struct State {
     watch: Rc<Watch>,
     relay: Relay,
     connections: ByConnection<Box<Connection>>,
+    strangers: ByConnection<Box<Stranger>>,
     connections_so_far: u64,
     limits: Limits,
     deadlines: Deadlines,
@@ -88,6 +92,7 @@ impl Hub {
                 watch,
                 relay: Relay::new(&config.limits, config.deadlines.hello),
                 connections: ByConnection::default(),
+                strangers: ByConnection::default(),
                 connections_so_far: 0,
                 limits: config.limits.clone(),
                 deadlines: config.deadlines.clone(),
@@ -102,18 +107,29 @@ impl Hub {
         })
     }
 
-    /// Takes in a new WebSocket.
-    pub(crate) fn open(&self, opened: Opened, visit: Visit) {
+    /// Takes in a connection that has just come.
+    pub(crate) fn meet(&self, stranger: Stranger) {
+        self.state.borrow_mut().meet(stranger);
+    }
+
+    /// Takes in a WebSocket that was opened elsewhere, with what was read after its request.
+    pub(crate) fn open(&self, opened: Opened, visit: Visit, already_read: &mut [u8]) {
         let now = now();
-        self.state.borrow_mut().open(opened, visit, now);
+        let mut state = self.state.borrow_mut();
+        let id = state.next_number();
+        if let Err(error) = state.watch.add(&opened.wire, id.0, Connection::INTEREST) {
+            return warn!(%error, "a connection cannot be watched, and is dropped");
+        }
+        state.open(id, opened, visit, already_read, now);
+        state.flush(now);
     }
 
     /// Drives all connections, for ever. Other tasks run at least once in a [`STAY`], and at once when
-    /// somebody new comes or `others_wait`.
+    /// the porter is busy.
     ///
     /// # Errors
     /// When the system can no longer say which of them are ready.
-    pub(crate) async fn drive(&self, others_wait: impl Fn() -> bool) -> io::Result<Infallible> {
+    pub(crate) async fn drive(&self, porter: &impl Porter) -> io::Result<Infallible> {
         let mut events = Vec::with_capacity(EVENTS_IN_A_ROUND);
         loop {
             self.watch.some().await?;
@@ -121,24 +137,39 @@ impl Hub {
             let mut left = Duration::ZERO;
             loop {
                 self.watch.wait(&mut events, left)?;
+                if events.is_empty() {
+                    break;
+                }
                 let began = now();
-                let outcome = self.state.borrow_mut().round(&events, began);
+                let round = self.state.borrow_mut().round(&events, porter, began);
+                if round.is_somebody_there {
+                    porter.let_in();
+                }
+                for (stranger, said) in round.for_others {
+                    porter.hand_over(stranger, said);
+                }
                 let ended = now();
                 self.metrics.turn_took(ended - began);
                 left = STAY.saturating_sub(ended - since);
-                if outcome == Round::Leave || left.is_zero() || others_wait() {
+                if left.is_zero() || porter.is_busy() {
                     break;
                 }
             }
         }
     }
 
-    /// Watches for those who want to come in, so that they do not have to wait for those who are in.
+    /// Watches for those who want to come in, or no longer.
     ///
     /// # Errors
     /// When the system does not allow it.
-    pub(crate) fn mind(&self, listener: impl AsFd) -> io::Result<()> {
-        self.watch.add_once_each(listener, NEWCOMER)
+    pub(crate) fn mind(&self, listener: impl AsFd, is_open: bool) -> io::Result<()> {
+        let (nothing, reading) = (Interest::default(), Connection::INTEREST);
+        let change = if is_open {
+            (nothing, reading)
+        } else {
+            (reading, nothing)
+        };
+        self.watch.change(listener, NEWCOMER, change)
     }
 
     /// Sees to everything that is to happen after some time.
@@ -190,17 +221,24 @@ impl Hub {
 }
 
 impl State {
-    fn open(&mut self, opened: Opened, visit: Visit, now: Instant) {
-        self.clock.set(now);
+    fn next_number(&mut self) -> ConnectionId {
         self.connections_so_far += 1;
-        let id = ConnectionId(self.connections_so_far);
+        ConnectionId(self.connections_so_far)
+    }
+
+    /// Takes in a WebSocket that is watched already, with what was read of it.
+    fn open(
+        &mut self,
+        id: ConnectionId,
+        opened: Opened,
+        visit: Visit,
+        already_read: &mut [u8],
+        now: Instant,
+    ) {
+        self.clock.set(now);
         let rate = NonZeroU32::new(self.limits.messages_per_second).unwrap_or(NonZeroU32::MIN);
         let interval = self.deadlines.ping_interval;
         let connection = Connection::new(opened.wire, visit, rate, &self.clock, interval);
-        let watched = self.watch.add(&connection.wire, id.0, connection.interest);
-        if let Err(error) = watched {
-            return warn!(%error, "a connection cannot be watched, and is dropped");
-        }
         self.connections.insert(id, Box::new(connection));
         let event = Event::Connected {
             connection: id,
@@ -208,38 +246,34 @@ impl State {
             pass: opened.pass,
         };
         self.handle(event, None, now);
-        let mut already_read = opened.already_read.to_vec();
-        let taken = self.take_in(id, &mut already_read, now);
+        let taken = self.take_in(id, already_read, now);
         self.keep_rest(id, &already_read[taken..]);
-        self.flush(now);
     }
 
-    /// Gives every connection its turn that can do something now.
-    fn round(&mut self, events: &[epoll::Event], now: Instant) -> Round {
+    /// Gives every connection its turn that can do something now. What they say to one another goes
+    /// out at the end, so that what is for the same one goes in one piece.
+    fn round(&mut self, events: &[epoll::Event], porter: &impl Porter, now: Instant) -> Round {
         self.clock.set(now);
-        let mut outcome = match events {
-            [] => Round::Leave,
-            _ => Round::Stay,
-        };
+        let mut round = Round::default();
         for event in events {
             let ready = Readiness::from(event);
-            if ready.number == NEWCOMER {
-                outcome = Round::Leave;
-                continue;
-            }
             let id = ConnectionId(ready.number);
-            if ready.writing
-                && let Some(connection) = self.connections.get_mut(&id)
-            {
-                connection.flush(now);
-                self.dirty.push(id);
+            if ready.number == NEWCOMER {
+                round.is_somebody_there = true;
+            } else if let Some(connection) = self.connections.get_mut(&id) {
+                if ready.writing {
+                    connection.flush(now);
+                    self.dirty.push(id);
+                }
+                if ready.reading {
+                    self.read(id, now);
+                }
+            } else {
+                round.for_others.extend(self.hear_out(id, porter, now));
             }
-            if ready.reading {
-                self.read(id, now);
-            }
-            self.flush(now);
         }
-        outcome
+        self.flush(now);
+        round
     }
 
     fn condemn(&mut self, connection: ConnectionId, reason: CloseReason, now: Instant) {
@@ -406,6 +440,7 @@ impl State {
 
     fn tick(&mut self, now: Instant) {
         self.clock.set(now);
+        self.forget_the_silent(now);
         self.handle(Event::Tick, None, now);
         let mut due: Vec<_> = self
             .connections

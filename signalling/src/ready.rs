@@ -56,13 +56,6 @@ impl Watch {
         )?)
     }
 
-    /// Watches for whatever comes, and tells it once.
-    pub(crate) fn add_once_each(&self, socket: impl AsFd, number: u64) -> io::Result<()> {
-        let data = EventData::new_u64(number);
-        let flags = EventFlags::IN | EventFlags::ET;
-        Ok(epoll::add(self.epoll.get_ref(), socket, data, flags)?)
-    }
-
     /// Who is waited for in no way is taken out, since failures would be told all the time.
     pub(crate) fn change(
         &self,

@@ -10,7 +10,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use async_executor::LocalExecutor;
-use async_io::Async;
+use async_std::channel::{Receiver, Sender, bounded};
 use async_std::future::timeout;
 use async_std::task;
 use futures_util::{FutureExt, select_biased};
@@ -23,8 +23,8 @@ use crate::config::{
     BACKLOG, Config, DRAIN_DEADLINE, Deadlines, SEND_BUFFER_BYTES, WATCH_INTERVAL,
 };
 use crate::door::Door;
-use crate::http;
-use crate::hub::Hub;
+use crate::http::{self, Welcome};
+use crate::hub::{Hub, Porter, Stranger};
 use crate::metrics::Metrics;
 use crate::tls::Tls;
 use crate::token_file::TokenFile;
@@ -34,6 +34,9 @@ use crate::wire::{AwaitedWire, Wire};
 /// The pause after a failed accept: it doubles from the first to the second as failures go on.
 const ACCEPT_PAUSE: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(1));
 
+/// After so many new connections those that are in get their turn.
+const ACCEPTS_IN_A_ROW: usize = 64;
+
 /// How precisely deadlines are kept: to a tenth of the shortest, but within these bounds.
 const TICK: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(1));
 
@@ -41,10 +44,16 @@ const TICK: (Duration, Duration) = (Duration::from_millis(10), Duration::from_se
 /// `async_std::task::block_on`.
 pub struct Server {
     /// `None` once it is stopping.
-    listener: Option<Async<TcpListener>>,
+    listener: RefCell<Option<TcpListener>>,
     address: SocketAddr,
-    /// Runs the handshakes.
+    /// Runs what is plain HTTP.
     executor: Rc<LocalExecutor<'static>>,
+    /// How many connections are used for that.
+    conversations: Rc<Cell<usize>>,
+    /// The way of failures to accept, to those who try again.
+    failures: (Sender<io::Error>, Receiver<io::Error>),
+    /// How long they wait before they do.
+    pause: Cell<Duration>,
     shared: Rc<Shared>,
 }
 
@@ -94,11 +103,13 @@ impl Server {
         info!(%address, "listening");
         let metrics = Rc::new(Metrics::new());
         let hub = Hub::new(&config, Rc::clone(&metrics)).map_err(StartError::Listen)?;
-        hub.mind(listener.get_ref()).map_err(StartError::Listen)?;
         Ok(Self {
-            listener: Some(listener),
+            listener: RefCell::new(Some(listener)),
             address,
             executor: Rc::new(LocalExecutor::new()),
+            conversations: Rc::default(),
+            failures: bounded(1),
+            pause: Cell::new(ACCEPT_PAUSE.0),
             shared: Rc::new(Shared {
                 hub,
                 door: RefCell::new(Door::new(config.allowed_origins.as_deref(), secrets)),
@@ -135,10 +146,11 @@ impl Server {
     }
 
     async fn serve_here(self, stop: impl Future<Output = ()>) {
+        self.mind(true);
         select_biased! {
             () = pin!(stop.fuse()) => {}
             () = self.drive().fuse() => {}
-            () = self.accept().fuse() => {}
+            () = self.retry_accepting().fuse() => {}
             () = self.tick().fuse() => {}
             () = self.watch().fuse() => {}
         }
@@ -147,31 +159,26 @@ impl Server {
 
     /// Ends only when the system fails us.
     async fn drive(&self) {
-        let others_wait = || self.shared.admission.borrow().handshakes() > 0;
-        let Err(error) = self.shared.hub.drive(others_wait).await;
+        let Err(error) = self.shared.hub.drive(self).await;
         error!(%error, "connections cannot be watched any more");
     }
 
-    /// Accepts for ever: a failure costs a pause, never the server.
-    async fn accept(&self) {
-        let Some(listener) = &self.listener else {
-            return;
-        };
-        let mut pause = ACCEPT_PAUSE.0;
-        loop {
-            match listener.read_with(accept).await {
-                Ok((socket, from)) => {
-                    pause = ACCEPT_PAUSE.0;
-                    self.shared.takes_peers.set(true);
-                    self.take_in(socket, from.ip());
-                }
-                Err(error) => {
-                    self.shared.takes_peers.set(false);
-                    warn!(%error, ?pause, "cannot accept connections, pausing");
-                    task::sleep(pause).await;
-                    pause = (pause * 2).min(ACCEPT_PAUSE.1);
-                }
-            }
+    /// Goes on to accept some time after it has failed: that costs a pause, never the server.
+    async fn retry_accepting(&self) {
+        while let Ok(error) = self.failures.1.recv().await {
+            let pause = self.pause.get();
+            warn!(%error, ?pause, "cannot accept connections, pausing");
+            task::sleep(pause).await;
+            self.pause.set((pause * 2).min(ACCEPT_PAUSE.1));
+            self.mind(true);
+        }
+    }
+
+    fn mind(&self, is_open: bool) {
+        if let Some(listener) = &*self.listener.borrow()
+            && let Err(error) = self.shared.hub.mind(listener, is_open)
+        {
+            error!(%error, "new connections cannot be watched for");
         }
     }
 
@@ -185,8 +192,14 @@ impl Server {
         }
         debug!(%from, "accepted");
         let visit = Visit::new(&self.shared.admission, from);
-        let greeting = greet(socket, since, visit, Rc::clone(&self.shared));
-        self.executor.spawn(greeting).detach();
+        match self.shared.tls.as_ref().map(Tls::accept).transpose() {
+            Ok(tls) => self.shared.hub.meet(Stranger {
+                wire: Wire::new(socket, tls),
+                visit,
+                since,
+            }),
+            Err(error) => warn!(%error, "TLS cannot be used"),
+        }
     }
 
     /// Says why, to those who could understand it and are there to listen. Nothing is waited for.
@@ -219,10 +232,10 @@ impl Server {
         }
     }
 
-    async fn drain(mut self) {
+    async fn drain(self) {
         info!("stopping");
         self.shared.takes_peers.set(false);
-        self.listener.take();
+        drop(self.listener.take());
         self.shared.hub.stop();
         // Deadlines go on to be kept.
         let emptied = async {
@@ -250,20 +263,65 @@ fn tick(deadlines: &Deadlines) -> Duration {
     (*shortest / 10).clamp(TICK.0, TICK.1)
 }
 
+impl Porter for Server {
+    fn let_in(&self) {
+        let listener = self.listener.borrow();
+        let Some(listener) = &*listener else {
+            return;
+        };
+        for _ in 0..ACCEPTS_IN_A_ROW {
+            match accept(listener) {
+                Ok((socket, from)) => {
+                    self.pause.set(ACCEPT_PAUSE.0);
+                    self.shared.takes_peers.set(true);
+                    self.take_in(socket, from.ip());
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) => {
+                    self.shared.takes_peers.set(false);
+                    let _ = self.shared.hub.mind(listener, false);
+                    // There is room for one, and no more are told before that one was heard.
+                    let _ = self.failures.0.try_send(error);
+                    return;
+                }
+            }
+        }
+    }
+
+    fn welcome(&self, said: &[u8]) -> Option<Welcome> {
+        http::welcome(said, &self.shared)
+    }
+
+    fn hand_over(&self, stranger: Stranger, said: Vec<u8>) {
+        let (shared, conversations) = (Rc::clone(&self.shared), Rc::clone(&self.conversations));
+        conversations.set(conversations.get() + 1);
+        let conversation = async move {
+            converse(stranger, said, shared).await;
+            conversations.set(conversations.get() - 1);
+        };
+        self.executor.spawn(conversation).detach();
+    }
+
+    fn is_busy(&self) -> bool {
+        self.conversations.get() > 0
+    }
+}
+
 /// Serves one connection until it is done with HTTP; then it is the hub's.
-async fn greet(socket: TcpStream, since: Instant, mut visit: Visit, shared: Rc<Shared>) {
-    let tls = match shared.tls.as_ref().map(Tls::accept).transpose() {
-        Ok(tls) => tls,
-        Err(error) => return warn!(%error, "TLS cannot be used"),
-    };
-    let wire = match AwaitedWire::new(Wire::new(socket, tls)) {
+async fn converse(stranger: Stranger, said: Vec<u8>, shared: Rc<Shared>) {
+    let Stranger {
+        wire,
+        mut visit,
+        since,
+    } = stranger;
+    let wire = match AwaitedWire::new(wire, said) {
         Ok(wire) => wire,
         Err(error) => return warn!(%error, "a connection cannot be watched, and is dropped"),
     };
-    if let Some(opened) = http::serve(wire, &shared).await {
+    if let Some((opened, mut already_read)) = http::serve(wire, &shared).await {
         visit.greeted();
         shared.metrics.handshake_took(since.elapsed());
-        shared.hub.open(opened, visit);
+        shared.hub.open(opened, visit, &mut already_read);
     }
 }
 
@@ -286,14 +344,15 @@ fn accept(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
     Ok((socket.into(), from))
 }
 
-fn prepare(listener: TcpListener) -> io::Result<(Async<TcpListener>, SocketAddr)> {
+fn prepare(listener: TcpListener) -> io::Result<(TcpListener, SocketAddr)> {
     let address = listener.local_addr()?;
     // What is accepted inherits both (Linux), at no cost. Lines are short and somebody waits for each
     // of them.
     let socket = SockRef::from(&listener);
     socket.set_tcp_nodelay(true)?;
     socket.set_send_buffer_size(SEND_BUFFER_BYTES)?;
-    Ok((Async::new(listener)?, address))
+    listener.set_nonblocking(true)?;
+    Ok((listener, address))
 }
 
 impl fmt::Display for StartError {

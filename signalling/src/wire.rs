@@ -22,7 +22,11 @@ pub(crate) struct Wire {
 }
 
 /// A wire that can be waited for, while it is used for HTTP.
-pub(crate) struct AwaitedWire(Async<Wire>);
+pub(crate) struct AwaitedWire {
+    wire: Async<Wire>,
+    /// What was read before, which comes first.
+    already_read: Vec<u8>,
+}
 
 impl Wire {
     /// Takes over a connection that does not block. What TLS has to say first is said when it is first
@@ -124,19 +128,22 @@ impl AsFd for Wire {
 }
 
 impl AwaitedWire {
-    pub(crate) fn new(wire: Wire) -> io::Result<Self> {
-        Async::new_nonblocking(wire).map(Self)
+    pub(crate) fn new(wire: Wire, already_read: Vec<u8>) -> io::Result<Self> {
+        Ok(Self {
+            wire: Async::new_nonblocking(wire)?,
+            already_read,
+        })
     }
 
     /// The wire alone, which from now on is waited for in another way.
     pub(crate) fn into_inner(self) -> io::Result<Wire> {
-        self.0.into_inner()
+        self.wire.into_inner()
     }
 
     /// Says that nothing more is written and reads what still comes, until the peer closes: a socket
     /// dropped with unread bytes is reset, and a reset can overtake what was sent last.
     pub(crate) async fn linger(mut self) {
-        self.0.get_ref().shut();
+        self.wire.get_ref().shut();
         let mut scrap = [0; SCRAP_BYTES];
         while let Ok(1..) = self.read(&mut scrap).await {}
     }
@@ -166,11 +173,17 @@ fn flush_tls(tls: &mut ServerConnection, mut socket: &TcpStream) -> io::Result<b
 
 impl AsyncRead for AwaitedWire {
     fn poll_read(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buffer: &mut [u8],
     ) -> Poll<io::Result<usize>> {
-        let wire = self.0.get_ref();
+        if !self.already_read.is_empty() {
+            let count = self.already_read.len().min(buffer.len());
+            buffer[..count].copy_from_slice(&self.already_read[..count]);
+            self.already_read.drain(..count);
+            return Poll::Ready(Ok(count));
+        }
+        let wire = self.wire.get_ref();
         loop {
             match wire.try_read(buffer) {
                 Err(error) if is_for_later(&error) => {}
@@ -178,11 +191,11 @@ impl AsyncRead for AwaitedWire {
             }
             // An answer of TLS may be stuck: then both directions are waited for.
             while wire.wants_write() && !wire.try_flush()? {
-                if self.0.poll_writable(cx)?.is_pending() {
+                if self.wire.poll_writable(cx)?.is_pending() {
                     break;
                 }
             }
-            ready!(self.0.poll_readable(cx))?;
+            ready!(self.wire.poll_readable(cx))?;
         }
     }
 }
@@ -194,24 +207,24 @@ impl AsyncWrite for AwaitedWire {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         loop {
-            match self.0.get_ref().try_write(bytes) {
+            match self.wire.get_ref().try_write(bytes) {
                 Err(error) if is_for_later(&error) => {}
                 outcome => return Poll::Ready(outcome),
             }
-            ready!(self.0.poll_writable(cx))?;
+            ready!(self.wire.poll_writable(cx))?;
         }
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while !self.0.get_ref().try_flush()? {
-            ready!(self.0.poll_writable(cx))?;
+        while !self.wire.get_ref().try_flush()? {
+            ready!(self.wire.poll_writable(cx))?;
         }
         Poll::Ready(Ok(()))
     }
 
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.as_mut().poll_flush(cx))?;
-        self.0.get_ref().shut();
+        self.wire.get_ref().shut();
         Poll::Ready(Ok(()))
     }
 }
