@@ -88,6 +88,7 @@ test('a relay that is full sends a client away in words', async (t) => {
   await stage.client(relay, ['--our-id', 'cam']);
   const failed = await failing(relay, ['--our-id', 'dam']);
   assert.equal(failed.exit_code, 3, failed.reason);
+  assert.match(failed.reason, /is full, or is stopping; try again later/);
 });
 
 /** A token as RFC 7519 has it, signed with the secret of a name. */

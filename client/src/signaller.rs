@@ -175,13 +175,16 @@ fn not_opened(way: &Way, error: &Error) -> Failure {
                 "The relay at {relay} has too many visitors from this address; try again later."
             ),
         ),
-        StatusCode::SERVICE_UNAVAILABLE => (
-            FailureKind::RelayUnreachable,
-            format!("The relay at {relay} is full, or is stopping; try again later."),
-        ),
+        StatusCode::SERVICE_UNAVAILABLE => return full(server),
         status => return unreachable(server, &format!("it answers {status}")),
     };
     Failure::new(kind, sentence)
+}
+
+fn full(server: &Url) -> Failure {
+    let relay = label(server);
+    let sentence = format!("The relay at {relay} is full, or is stopping; try again later.");
+    Failure::new(FailureKind::RelayUnreachable, sentence)
 }
 
 async fn welcome(receiver: &mut Receiving, server: &Url, id: &PeerId) -> Result<(), Failure> {
@@ -198,6 +201,9 @@ async fn welcome(receiver: &mut Receiving, server: &Url, id: &PeerId) -> Result<
             Ok(Message::Close(Some(frame))) if frame.reason.as_str() == "not allowed by token" => {
                 let sentence = format!("The token for the relay is not for the id {id:?}.");
                 return Err(Failure::new(FailureKind::NotAdmitted, sentence));
+            }
+            Ok(Message::Close(Some(frame))) if frame.reason.as_str() == "relay full" => {
+                return Err(full(server));
             }
             Ok(Message::Ping(_) | Message::Pong(_)) => {}
             Ok(Message::Close(Some(frame))) => {
