@@ -56,7 +56,6 @@ async fn run(mut config: Config) -> anyhow::Result<()> {
     if granted < wanted {
         tell_of_fewer(granted, wanted);
     }
-    systemd::ready();
     let (stop, stopped) = bounded::<()>(1);
     let serving = server.serve(async move {
         // Nothing is ever sent: the wait ends when the sender is dropped.
@@ -68,10 +67,14 @@ async fn run(mut config: Config) -> anyhow::Result<()> {
         drop(stop);
         signals.next().await;
     };
+    let watched = async {
+        systemd::ready().await;
+        systemd::watchdog().await;
+    };
     select_biased! {
         () = serving.fuse() => Ok(()),
         () = twice.fuse() => bail!("told to end twice: ended before every connection was closed"),
-        () = systemd::watchdog().fuse() => Ok(()),
+        () = watched.fuse() => Ok(()),
     }
 }
 

@@ -3,7 +3,8 @@
 use std::io;
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixDatagram;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::process::{Command, Stdio};
 
 use rustix::process::Signal;
@@ -120,6 +121,38 @@ fn a_second_signal_ends_it_at_once() {
     assert_eq!(remains.status.code(), Some(1));
     let end = "error: told to end twice: ended before every connection was closed\n";
     assert!(remains.stderr.ends_with(end), "{}", remains.stderr);
+}
+
+#[test]
+fn a_service_manager_that_does_not_listen_holds_up_nobody() {
+    let ear = Ear::new();
+    let mut command = command("--listen 127.0.0.1:0");
+    let relay = start(ear.tell_me(&mut command).env("WATCHDOG_USEC", "2"));
+    let (mut alice, mut bob) = Peer::pair(&relay, "alice", "bob");
+    // Many times as long as the system keeps words for one who does not read.
+    for number in 0..1000 {
+        alice.say(&format!("{number}"));
+        bob.expect(&format!("{number}"));
+    }
+    relay.signal(Signal::TERM);
+    alice.expect_close(1001, "relay stopping");
+    bob.expect_close(1001, "relay stopping");
+    assert_eq!(relay.remains().status.code(), Some(0));
+    ear.expect("READY=1");
+    ear.expect("WATCHDOG=1");
+}
+
+#[test]
+fn a_service_manager_without_a_file_hears_it_too() {
+    let name = format!("aldis-relay-{}", std::process::id());
+    let address = SocketAddr::from_abstract_name(&name).expect("a name");
+    let ear = UnixDatagram::bind_addr(&address).expect("a name of its own");
+    ear.set_read_timeout(Some(PATIENCE)).expect("a time");
+    let mut command = command("--listen 127.0.0.1:0");
+    let _relay = start(command.env("NOTIFY_SOCKET", format!("@{name}")));
+    let mut word = [0; 100];
+    let length = ear.recv(&mut word).expect("a word in time");
+    assert_eq!(&word[..length], b"READY=1");
 }
 
 /// A relay that finds this as its descriptor 3, as systemd passes a socket. The process has to be
