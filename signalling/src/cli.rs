@@ -3,13 +3,16 @@
 
 use std::ffi::OsString;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, Command};
+use protocol::{PeerId, RoomId};
 
+use crate::relay::Pass;
 use crate::settings::table::{Kind, SETTINGS, Setting};
-use crate::settings::{Mistake, Said, Settings, Told, Whence, environment, file, resolve};
+use crate::settings::{Mistake, Said, Settings, Told, Whence, environment, file, resolve, value};
 
 /// What the program is to do.
 #[derive(Debug)]
@@ -23,6 +26,21 @@ pub enum Task {
     },
     /// To print what it would do.
     PrintConfig(Box<Settings>),
+    /// To print a token.
+    Token(TokenOrder),
+}
+
+/// A token somebody wants to have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenOrder {
+    /// The file that holds the secret to sign it with.
+    pub token_file: PathBuf,
+    /// The name of that secret.
+    pub name: String,
+    /// What it shall allow.
+    pub pass: Pass,
+    /// For how long.
+    pub lifetime: Duration,
 }
 
 const ABOUT: &str =
@@ -33,6 +51,11 @@ Every option is also a variable of the environment and a key of the file: --max-
 ALDIS_RELAY_MAX_PEERS=500 and max-peers = 500. An option counts before a variable, a variable before
 the file. Lists are repeated options, or values with commas between them. A time is in seconds, or
 has a unit: 500ms, 10s, 5m, 1h, 7d.";
+
+const TOKENS: &str = "\
+The file has a secret on each line, as NAME SECRET, or NAME SECRET admin for one who may see
+everything. A secret has at least 16 bytes; openssl rand -hex 32 makes a good one. A token is shown
+by client --token, and by the page when it is opened at #token=TOKEN.";
 
 /// The command line, made of the table of settings.
 pub fn command() -> Command {
@@ -54,6 +77,46 @@ pub fn command() -> Command {
                 .long("print-config")
                 .action(ArgAction::SetTrue)
                 .help("Print all settings as such a file, without secrets, and end"),
+        )
+        .subcommand(token())
+        .args_conflicts_with_subcommands(true)
+}
+
+fn token() -> Command {
+    let option =
+        |name, value_name, help| Arg::new(name).long(name).value_name(value_name).help(help);
+    Command::new("token")
+        .about("Print a token by which somebody may enter")
+        .after_help(TOKENS)
+        .arg(option(
+            "token-file",
+            "FILE",
+            "The file of the secrets the relay has [env: ALDIS_RELAY_TOKEN_FILE]",
+        ))
+        .arg(
+            option(
+                "name",
+                "NAME",
+                "The secret to sign it with, by its name there",
+            )
+            .required(true),
+        )
+        .arg(
+            option("peer", "ID", "Let register only as this peer")
+                .value_parser(|text: &str| text.parse::<PeerId>()),
+        )
+        .arg(
+            option(
+                "room",
+                "ID",
+                "Let join only this room, and start no session",
+            )
+            .value_parser(|text: &str| text.parse::<RoomId>()),
+        )
+        .arg(
+            option("lifetime", "TIME", "For how long it holds")
+                .default_value("1h")
+                .value_parser(value::duration),
         )
 }
 
@@ -107,6 +170,9 @@ pub fn understand(
         turn_secret,
         notes,
     } = environment::read(variables)?;
+    if let Some(("token", matches)) = matches.subcommand() {
+        return order(matches, &said).map(Task::Token);
+    }
     if let Some(path) = path {
         let content = read_file(Path::new(&path))
             .map_err(|error| Mistake(format!("cannot read the settings in {path}: {error}")))?;
@@ -126,6 +192,26 @@ pub fn understand(
         Task::PrintConfig(settings)
     } else {
         Task::Serve { settings, notes }
+    })
+}
+
+fn order(matches: &ArgMatches, said: &[Said]) -> Result<TokenOrder, Mistake> {
+    let typed = matches.get_one("token-file");
+    let in_environment = || {
+        let said = said.iter().find(|one| one.name == "token-file")?;
+        said.texts.first()
+    };
+    let token_file: &String = typed.or_else(in_environment).ok_or_else(|| {
+        Mistake("--token-file is needed: the file that holds the secret to sign with".into())
+    })?;
+    Ok(TokenOrder {
+        token_file: token_file.into(),
+        name: matches.get_one("name").cloned().unwrap_or_default(),
+        pass: Pass {
+            peer: matches.get_one("peer").cloned(),
+            room: matches.get_one("room").cloned(),
+        },
+        lifetime: matches.get_one("lifetime").copied().unwrap_or_default(),
     })
 }
 

@@ -4,15 +4,18 @@ use std::io::{self, IsTerminal, Write};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, bail};
 use async_signal::{Signal, Signals};
 use async_std::channel::bounded;
 use futures_util::{FutureExt, StreamExt, select_biased};
-use signalling::cli::{self, Task};
+use signalling::cli::{self, Task, TokenOrder};
 use signalling::config::{Limits, Secret};
 use signalling::server::StartError;
 use signalling::settings::{self, Log, LogFormat, Settings, value};
+use signalling::token::Claims;
+use signalling::token_file::TokenFile;
 use signalling::watched::WatchedFile;
 use signalling::{Config, Server};
 use tracing::{info, warn};
@@ -24,6 +27,7 @@ fn main() -> ExitCode {
     let outcome = match cli::task() {
         Task::Serve { settings, notes } => serve(*settings, &notes),
         Task::PrintConfig(settings) => print(&settings::print(&settings)),
+        Task::Token(order) => token(&order).and_then(|token| print(&format!("{token}\n"))),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -131,12 +135,38 @@ fn announce(server: &Server) {
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }
 
+/// Signs a token that holds from now on.
+fn token(order: &TokenOrder) -> anyhow::Result<String> {
+    log_to_stderr(&Log::default())?;
+    let (_, secrets) = TokenFile::open(&order.token_file)?;
+    let expires = seconds_since_1970()? + order.lifetime.as_secs().max(1);
+    let claims = Claims {
+        expires,
+        not_before: None,
+        pass: order.pass.clone(),
+    };
+    secrets
+        .sign(&order.name, &claims)
+        .map_err(anyhow::Error::msg)
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a token holds from the moment it is asked for"
+)]
+fn seconds_since_1970() -> anyhow::Result<u64> {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    Ok(since
+        .context("the clock of this machine stands before 1970")?
+        .as_secs())
+}
+
 /// Prints a result. A reader that has gone has read enough.
 fn print(text: &str) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(error).context("cannot print the settings")
+            Err(error).context("cannot print it")
         }
         _ => Ok(()),
     }
@@ -150,7 +180,11 @@ fn read_secret(path: &Path) -> anyhow::Result<Secret> {
             path.display()
         )
     };
-    let content = WatchedFile::new(path).read().with_context(unreadable)?;
+    let mut file = WatchedFile::new(path);
+    let content = file.read().with_context(unreadable)?;
+    if file.is_exposed() {
+        warn!(path = %path.display(), "others than the relay can read the secret of the TURN servers: chmod 600 keeps it");
+    }
     let content = String::from_utf8(content).with_context(unreadable)?;
     let secret = content.trim();
     if secret.is_empty() || secret.contains('\n') {

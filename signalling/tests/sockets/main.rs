@@ -17,3 +17,4 @@ mod service;
 mod sessions;
 mod settings;
 mod slow_readers;
+mod token_command;
