@@ -206,6 +206,15 @@ fn the_guide_for_operators_has_every_setting_with_its_default() {
     }
 }
 
+#[test]
+fn the_example_in_the_guide_is_a_file_the_relay_takes() {
+    let guide = include_str!("../../../docs/relay.md");
+    let (_, rest) = guide.split_once("```toml\n").expect("an example");
+    let (example, _) = rest.split_once("```").expect("its end");
+    let settings = meant(&[], &[], example);
+    assert!(settings.config.tls.is_some() && settings.config.token_file.is_some());
+}
+
 /// All of it at once, compared field by field: showing has no part in this.
 fn everything() -> (&'static str, Settings) {
     let options = "--listen [::1]:0 --tls-cert c --tls-key k --allow-origin https://a.org \
