@@ -9,7 +9,6 @@ use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Duration;
 
-use async_std::task;
 use signalling::{Config, Server};
 
 /// Longer than any answer takes; the other side has nothing to wait for.
@@ -76,11 +75,9 @@ fn relay() -> SocketAddr {
                 listen: ([127, 0, 0, 1], 0).into(),
                 ..Config::default()
             };
-            task::block_on(async {
-                let server = Server::bind(config).expect("a free port");
-                tell.send(server.address()).expect("somebody waits for it");
-                server.serve(pending()).await;
-            });
+            let server = Server::bind(config).expect("a free port");
+            tell.send(server.address()).expect("somebody waits for it");
+            server.serve(pending()).expect("it serves for ever");
         });
         address.recv_timeout(PATIENCE).expect("the relay starts")
     })

@@ -24,11 +24,6 @@ pub const CONGESTED_ABOVE: usize = 4;
 /// What is read at once, in bytes. There is one buffer for all connections.
 pub const READ_BYTES: usize = 64 * 1024;
 
-/// What the kernel may hold back for one connection on its way out, in bytes; it counts double.
-///
-/// Left to itself the kernel takes megabytes before anybody notices that a peer does not read.
-pub const SEND_BUFFER_BYTES: usize = 128 * 1024;
-
 /// How often files are looked at that may change while the relay runs.
 pub const WATCH_INTERVAL: Duration = Duration::from_secs(1);
 

@@ -7,7 +7,6 @@ mod intake;
 mod strangers;
 
 use std::cell::RefCell;
-use std::convert::Infallible;
 use std::future::poll_fn;
 use std::io;
 use std::mem;
@@ -15,11 +14,12 @@ use std::num::NonZeroU32;
 use std::os::fd::AsFd;
 use std::rc::Rc;
 use std::task::{Poll, Waker};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rustix::event::epoll;
 use tracing::{debug, error, info_span, warn};
 
+use crate::bell::Bell;
 use crate::codec::Opcode;
 use crate::config::{CONGESTED_ABOVE, Config, Deadlines, Limits, READ_BYTES};
 use crate::connection::{Clockwork, Connection, Due};
@@ -35,18 +35,19 @@ use crate::visit::Visit;
 /// After so many connections the clock is read again.
 const EVENTS_IN_A_ROUND: usize = 256;
 
-/// For so long, as long as something comes, nothing but WebSockets is seen to: looking after everything
-/// else costs several calls of the system each time, and who opens a connection does not notice.
-const STAY: Duration = Duration::from_millis(1);
-
 /// Stands for the listener where connections have their numbers, which begin at 1.
 const NEWCOMER: u64 = 0;
+
+/// Stands for the bell.
+const BELL: u64 = u64::MAX;
 
 pub(crate) use strangers::{Porter, Stranger};
 
 /// The one owner of the relay's state.
 pub(crate) struct Hub {
     watch: Rc<Watch>,
+    /// Where the system says who is ready.
+    events: RefCell<Vec<epoll::Event>>,
     state: RefCell<State>,
     metrics: Rc<Metrics>,
 }
@@ -82,11 +83,13 @@ struct State {
 }
 
 impl Hub {
-    pub(crate) fn new(config: &Config, metrics: Rc<Metrics>) -> io::Result<Self> {
+    pub(crate) fn new(config: &Config, metrics: Rc<Metrics>, bell: &Bell) -> io::Result<Self> {
         let now = now();
         let watch = Rc::new(Watch::new()?);
+        watch.add(bell, BELL, Connection::INTEREST)?;
         Ok(Self {
             watch: Rc::clone(&watch),
+            events: RefCell::new(Vec::with_capacity(EVENTS_IN_A_ROUND)),
             metrics: Rc::clone(&metrics),
             state: RefCell::new(State {
                 watch,
@@ -124,38 +127,23 @@ impl Hub {
         state.flush(now);
     }
 
-    /// Drives all connections, for ever. Other tasks run at least once in a [`STAY`], and at once when
-    /// the porter is busy.
+    /// Waits until some connections can be read or written, or the bell rings, and gives each its turn.
     ///
     /// # Errors
     /// When the system can no longer say which of them are ready.
-    pub(crate) async fn drive(&self, porter: &impl Porter) -> io::Result<Infallible> {
-        let mut events = Vec::with_capacity(EVENTS_IN_A_ROUND);
-        loop {
-            self.watch.some().await?;
-            let since = now();
-            let mut left = Duration::ZERO;
-            loop {
-                self.watch.wait(&mut events, left)?;
-                if events.is_empty() {
-                    break;
-                }
-                let began = now();
-                let round = self.state.borrow_mut().round(&events, porter, began);
-                if round.is_somebody_there {
-                    porter.let_in();
-                }
-                for (stranger, said) in round.for_others {
-                    porter.hand_over(stranger, said);
-                }
-                let ended = now();
-                self.metrics.turn_took(ended - began);
-                left = STAY.saturating_sub(ended - since);
-                if left.is_zero() || porter.is_busy() {
-                    break;
-                }
-            }
+    pub(crate) fn round(&self, porter: &impl Porter) -> io::Result<()> {
+        let mut events = self.events.borrow_mut();
+        self.watch.wait(&mut events)?;
+        let began = now();
+        let round = self.state.borrow_mut().round(&events, porter, began);
+        if round.is_somebody_there {
+            porter.let_in();
         }
+        for (stranger, said) in round.for_others {
+            porter.hand_over(stranger, said);
+        }
+        self.metrics.turn_took(now() - began);
+        Ok(())
     }
 
     /// Watches for those who want to come in, or no longer.
@@ -260,6 +248,8 @@ impl State {
             let id = ConnectionId(ready.number);
             if ready.number == NEWCOMER {
                 round.is_somebody_there = true;
+            } else if ready.number == BELL {
+                // Whoever hangs it looks at it after every round.
             } else if let Some(connection) = self.connections.get_mut(&id) {
                 if ready.writing {
                     connection.flush(now);

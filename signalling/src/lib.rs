@@ -7,6 +7,7 @@
 pub mod admission;
 mod answer;
 mod api;
+mod bell;
 pub mod cli;
 pub mod codec;
 pub mod config;

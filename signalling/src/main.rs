@@ -6,13 +6,12 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use async_signal::{Signal, Signals};
-use async_std::channel::bounded;
 use futures_util::{FutureExt, StreamExt, select_biased};
 use signalling::cli::{self, Task, TokenOrder};
 use signalling::config::{Limits, Secret};
-use signalling::server::StartError;
+use signalling::server::{Drained, StartError};
 use signalling::settings::{self, Log, LogFormat, Settings, value};
 use signalling::token::Claims;
 use signalling::token_file::TokenFile;
@@ -47,10 +46,10 @@ fn serve(mut settings: Settings, notes: &[String]) -> anyhow::Result<()> {
     if let Some(path) = &settings.turn_secret_file {
         settings.config.ice.turn_secret = Some(read_secret(path)?);
     }
-    async_io::block_on(run(settings.config))
+    run(settings.config)
 }
 
-async fn run(mut config: Config) -> anyhow::Result<()> {
+fn run(mut config: Config) -> anyhow::Result<()> {
     let mut signals = Signals::new([Signal::Int, Signal::Term])
         .context("cannot take part in the system's signals")?;
     let wanted = config.limits.connections;
@@ -60,25 +59,24 @@ async fn run(mut config: Config) -> anyhow::Result<()> {
     if granted < wanted {
         tell_of_fewer(granted, wanted);
     }
-    let (stop, stopped) = bounded::<()>(1);
-    let serving = server.serve(async move {
-        // Nothing is ever sent: the wait ends when the sender is dropped.
-        let _ = stopped.recv().await;
-    });
-    let twice = async move {
-        signals.next().await;
-        systemd::stopping();
-        drop(stop);
-        signals.next().await;
-    };
-    let watched = async {
+    server.serve(async {
         systemd::ready().await;
-        systemd::watchdog().await;
-    };
+        signalled(&mut signals).await;
+        systemd::stopping();
+    })?;
+    let end = server.drain(signalled(&mut signals))?;
+    ensure!(
+        end != Drained::InHaste,
+        "told to end twice: ended before every connection was closed"
+    );
+    Ok(())
+}
+
+/// Waits for the next signal, and meanwhile tells the service manager that the relay lives.
+async fn signalled(signals: &mut Signals) {
     select_biased! {
-        () = serving.fuse() => Ok(()),
-        () = twice.fuse() => bail!("told to end twice: ended before every connection was closed"),
-        () = watched.fuse() => Ok(()),
+        _ = signals.next().fuse() => {}
+        () = systemd::watchdog().fuse() => {}
     }
 }
 

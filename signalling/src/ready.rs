@@ -2,15 +2,12 @@
 //!
 //! The runtime arms its interest in a socket anew for every event, and runs a task for each. With
 //! thousands of messages in a second that costs more than the messages, so WebSockets are watched by
-//! an epoll instance of their own, which stays armed, and which is all that the runtime sees.
+//! an epoll instance of their own, which stays armed.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::time::Duration;
 
-use async_io::Async;
 use rustix::buffer::spare_capacity;
-use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 
 /// What is waited for at one connection. By default, nothing.
@@ -35,25 +32,19 @@ pub(crate) struct Readiness {
 
 /// An epoll instance (`man 7 epoll`), level-triggered. A socket that is closed is no longer in it.
 pub(crate) struct Watch {
-    epoll: Async<OwnedFd>,
+    epoll: OwnedFd,
 }
 
 impl Watch {
     pub(crate) fn new() -> io::Result<Self> {
-        let epoll = epoll::create(CreateFlags::CLOEXEC)?;
         Ok(Self {
-            epoll: Async::new_nonblocking(epoll)?,
+            epoll: epoll::create(CreateFlags::CLOEXEC)?,
         })
     }
 
     pub(crate) fn add(&self, socket: impl AsFd, number: u64, interest: Interest) -> io::Result<()> {
         let data = EventData::new_u64(number);
-        Ok(epoll::add(
-            self.epoll.get_ref(),
-            socket,
-            data,
-            interest.flags(),
-        )?)
+        Ok(epoll::add(&self.epoll, socket, data, interest.flags())?)
     }
 
     /// Who is waited for in no way is taken out, since failures would be told all the time.
@@ -68,35 +59,17 @@ impl Watch {
             return self.add(socket, number, after);
         }
         if after == nothing {
-            return Ok(epoll::delete(self.epoll.get_ref(), socket)?);
+            return Ok(epoll::delete(&self.epoll, socket)?);
         }
         let data = EventData::new_u64(number);
-        Ok(epoll::modify(
-            self.epoll.get_ref(),
-            socket,
-            data,
-            after.flags(),
-        )?)
+        Ok(epoll::modify(&self.epoll, socket, data, after.flags())?)
     }
 
-    /// Waits until there is something, and lets other tasks run.
-    pub(crate) async fn some(&self) -> io::Result<()> {
-        self.epoll.readable().await
-    }
-
-    /// What there is now, or within a time for which nothing else runs on this thread. At most as much
-    /// as there is room for in `events`, which is emptied first.
-    pub(crate) fn wait(&self, events: &mut Vec<Event>, patience: Duration) -> io::Result<()> {
+    /// Waits until there is something. At most as much as there is room for in `events`, which is
+    /// emptied first; nothing, if a signal came.
+    pub(crate) fn wait(&self, events: &mut Vec<Event>) -> io::Result<()> {
         events.clear();
-        let patience = Timespec {
-            tv_sec: patience.as_secs().try_into().unwrap_or(i64::MAX),
-            tv_nsec: patience.subsec_nanos().into(),
-        };
-        match epoll::wait(
-            self.epoll.get_ref(),
-            spare_capacity(events),
-            Some(&patience),
-        ) {
+        match epoll::wait(&self.epoll, spare_capacity(events), None) {
             Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
             Err(error) => Err(error.into()),
         }

@@ -7,11 +7,12 @@ use std::io::{self, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::pin::pin;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake as _};
 use std::time::{Duration, Instant};
 
 use async_executor::LocalExecutor;
 use async_std::channel::{Receiver, Sender, bounded};
-use async_std::future::timeout;
 use async_std::task;
 use futures_util::{FutureExt, select_biased};
 use rustix::net::SocketFlags;
@@ -19,9 +20,8 @@ use socket2::{Domain, SockRef, Socket, Type};
 use tracing::{debug, error, info, warn};
 
 use crate::admission::{Admission, Refused};
-use crate::config::{
-    BACKLOG, Config, DRAIN_DEADLINE, Deadlines, SEND_BUFFER_BYTES, WATCH_INTERVAL,
-};
+use crate::bell::Bell;
+use crate::config::{BACKLOG, Config, DRAIN_DEADLINE, Deadlines, WATCH_INTERVAL};
 use crate::door::Door;
 use crate::http::{self, Welcome};
 use crate::hub::{Hub, Porter, Stranger};
@@ -40,16 +40,15 @@ const ACCEPTS_IN_A_ROW: usize = 64;
 /// How precisely deadlines are kept: to a tenth of the shortest, but within these bounds.
 const TICK: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(1));
 
-/// A relay that listens. All of it runs on the thread that serves, which has to be under
-/// `async_std::task::block_on`.
+/// A relay that listens. All of it runs on the thread that serves.
 pub struct Server {
     /// `None` once it is stopping.
     listener: RefCell<Option<TcpListener>>,
     address: SocketAddr,
     /// Runs what is plain HTTP.
-    executor: Rc<LocalExecutor<'static>>,
-    /// How many connections are used for that.
-    conversations: Rc<Cell<usize>>,
+    executor: LocalExecutor<'static>,
+    /// Rings when one of its tasks can go on.
+    bell: Arc<Bell>,
     /// The way of failures to accept, to those who try again.
     failures: (Sender<io::Error>, Receiver<io::Error>),
     /// How long they wait before they do.
@@ -68,6 +67,17 @@ pub(crate) struct Shared {
     pub(crate) takes_peers: Cell<bool>,
     token_file: RefCell<Option<TokenFile>>,
     tls: Option<Tls>,
+}
+
+/// How the end of a relay went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Drained {
+    /// Every connection was closed.
+    Entirely,
+    /// Some did not close in time.
+    InPart,
+    /// There was no time for that.
+    InHaste,
 }
 
 /// Why a relay cannot start.
@@ -102,12 +112,13 @@ impl Server {
         let (listener, address) = prepare(listener).map_err(StartError::Listen)?;
         info!(%address, "listening");
         let metrics = Rc::new(Metrics::new());
-        let hub = Hub::new(&config, Rc::clone(&metrics)).map_err(StartError::Listen)?;
+        let bell = Bell::new().map_err(StartError::Listen)?;
+        let hub = Hub::new(&config, Rc::clone(&metrics), &bell).map_err(StartError::Listen)?;
         Ok(Self {
             listener: RefCell::new(Some(listener)),
             address,
-            executor: Rc::new(LocalExecutor::new()),
-            conversations: Rc::default(),
+            executor: LocalExecutor::new(),
+            bell,
             failures: bounded(1),
             pause: Cell::new(ACCEPT_PAUSE.0),
             shared: Rc::new(Shared {
@@ -139,28 +150,67 @@ impl Server {
         SocketAddr::new(ip, self.address.port())
     }
 
-    /// Serves until `stop` is ready, then closes every connection and waits a while for their ends.
-    pub async fn serve(self, stop: impl Future<Output = ()>) {
-        let executor = Rc::clone(&self.executor);
-        executor.run(self.serve_here(stop)).await;
-    }
-
-    async fn serve_here(self, stop: impl Future<Output = ()>) {
+    /// Serves until `stop` is ready.
+    ///
+    /// # Errors
+    /// When the system can no longer say which connections are ready.
+    pub fn serve(&self, stop: impl Future<Output = ()>) -> io::Result<()> {
         self.mind(true);
-        select_biased! {
-            () = pin!(stop.fuse()) => {}
-            () = self.drive().fuse() => {}
-            () = self.retry_accepting().fuse() => {}
-            () = self.tick().fuse() => {}
-            () = self.watch().fuse() => {}
-        }
-        self.drain().await;
+        self.run(async {
+            select_biased! {
+                () = pin!(stop.fuse()) => {}
+                () = self.retry_accepting().fuse() => {}
+                () = self.tick().fuse() => {}
+                () = self.watch().fuse() => {}
+            }
+        })
     }
 
-    /// Ends only when the system fails us.
-    async fn drive(&self) {
-        let Err(error) = self.shared.hub.drive(self).await;
-        error!(%error, "connections cannot be watched any more");
+    /// Takes nobody in any more, closes every connection and waits for their ends: not for ever, and no
+    /// longer than until `hurry` is ready.
+    ///
+    /// # Errors
+    /// When the system can no longer say which connections are ready.
+    pub fn drain(self, hurry: impl Future<Output = ()>) -> io::Result<Drained> {
+        info!("stopping");
+        self.shared.takes_peers.set(false);
+        drop(self.listener.take());
+        self.shared.hub.stop();
+        let outcome = self.run(async {
+            select_biased! {
+                () = self.shared.hub.emptied().fuse() => Drained::Entirely,
+                () = pin!(hurry.fuse()) => Drained::InHaste,
+                () = task::sleep(DRAIN_DEADLINE).fuse() => Drained::InPart,
+                // Deadlines go on to be kept.
+                () = self.tick().fuse() => Drained::InPart,
+            }
+        })?;
+        match outcome {
+            Drained::Entirely => info!("stopped"),
+            Drained::InHaste | Drained::InPart => {
+                warn!("stopped, with connections that did not close in time");
+            }
+        }
+        Ok(outcome)
+    }
+
+    /// Serves until some work is done, which is done beside.
+    ///
+    /// The thread waits for WebSockets, and is called by the bell when a task can go on: the runtime
+    /// waits for timers and for plain HTTP on a thread of its own.
+    fn run<T>(&self, work: impl Future<Output = T>) -> io::Result<T> {
+        let waker = Arc::clone(&self.bell).into();
+        let mut cx = Context::from_waker(&waker);
+        let mut work = pin!(self.executor.run(work));
+        self.bell.wake_by_ref();
+        loop {
+            if self.bell.was_rung()
+                && let Poll::Ready(outcome) = work.as_mut().poll(&mut cx)
+            {
+                return Ok(outcome);
+            }
+            self.shared.hub.round(self)?;
+        }
     }
 
     /// Goes on to accept some time after it has failed: that costs a pause, never the server.
@@ -231,25 +281,6 @@ impl Server {
             self.shared.hub.tick();
         }
     }
-
-    async fn drain(self) {
-        info!("stopping");
-        self.shared.takes_peers.set(false);
-        drop(self.listener.take());
-        self.shared.hub.stop();
-        // Deadlines go on to be kept.
-        let emptied = async {
-            select_biased! {
-                () = self.shared.hub.emptied().fuse() => {}
-                () = self.drive().fuse() => {}
-                () = self.tick().fuse() => {}
-            }
-        };
-        match timeout(DRAIN_DEADLINE, emptied).await {
-            Ok(()) => info!("stopped"),
-            Err(_) => warn!("stopped, with connections that did not close in time"),
-        }
-    }
 }
 
 fn tick(deadlines: &Deadlines) -> Duration {
@@ -293,17 +324,8 @@ impl Porter for Server {
     }
 
     fn hand_over(&self, stranger: Stranger, said: Vec<u8>) {
-        let (shared, conversations) = (Rc::clone(&self.shared), Rc::clone(&self.conversations));
-        conversations.set(conversations.get() + 1);
-        let conversation = async move {
-            converse(stranger, said, shared).await;
-            conversations.set(conversations.get() - 1);
-        };
+        let conversation = converse(stranger, said, Rc::clone(&self.shared));
         self.executor.spawn(conversation).detach();
-    }
-
-    fn is_busy(&self) -> bool {
-        self.conversations.get() > 0
     }
 }
 
@@ -346,11 +368,9 @@ fn accept(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
 
 fn prepare(listener: TcpListener) -> io::Result<(TcpListener, SocketAddr)> {
     let address = listener.local_addr()?;
-    // What is accepted inherits both (Linux), at no cost. Lines are short and somebody waits for each
-    // of them.
-    let socket = SockRef::from(&listener);
-    socket.set_tcp_nodelay(true)?;
-    socket.set_send_buffer_size(SEND_BUFFER_BYTES)?;
+    // What is accepted inherits it (Linux), at no cost. Lines are short and somebody waits for each of
+    // them.
+    SockRef::from(&listener).set_tcp_nodelay(true)?;
     listener.set_nonblocking(true)?;
     Ok((listener, address))
 }

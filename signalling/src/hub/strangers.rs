@@ -33,8 +33,6 @@ pub(crate) trait Porter {
     fn welcome(&self, said: &[u8]) -> Option<Welcome>;
     /// Somebody has said something else.
     fn hand_over(&self, stranger: Stranger, said: Vec<u8>);
-    /// Whether others wait for this thread.
-    fn is_busy(&self) -> bool;
 }
 
 const READING: Interest = Interest {
