@@ -29,7 +29,7 @@ const BEGINNING_BYTES: usize = 7;
 /// What one idle peer may cost, in KiB; a fraction of this is usual.
 const MOST_KIB_A_PEER: u64 = 32;
 
-const UPGRADE: &str = "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+pub(crate) const UPGRADE: &str = "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
     Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 
 /// Allows this process, and the relays it starts, as many descriptors as the system permits.

@@ -11,4 +11,5 @@ mod peer;
 #[expect(dead_code, reason = "the tests of sockets use all of it")]
 mod running;
 mod storms;
+mod streams;
 mod traces;
