@@ -28,6 +28,9 @@ pub(crate) enum Command {
         kind: Baseline,
         #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:0")]
         listen: SocketAddr,
+        /// Only for raw, in rooms: sends on after each read instead of after each turn.
+        #[arg(long)]
+        at_once: bool,
     },
 }
 

@@ -39,7 +39,11 @@ const OTHER_FILES: u64 = 64;
 
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
-        Command::Serve { kind, listen } => serve(kind, listen),
+        Command::Serve {
+            kind,
+            listen,
+            at_once,
+        } => serve(kind, listen, at_once),
         Command::Load(load) => {
             report(load).and_then(|report| say(&serde_json::to_string(&report)?))
         }
@@ -155,11 +159,11 @@ impl Server {
     }
 }
 
-fn serve(kind: Baseline, listen: SocketAddr) -> anyhow::Result<()> {
+fn serve(kind: Baseline, listen: SocketAddr, at_once: bool) -> anyhow::Result<()> {
     allow_all_files()?;
     match kind {
         Baseline::Raw => {
-            let forwarder = raw::Forwarder::bind(listen)?;
+            let forwarder = raw::Forwarder::bind(listen, at_once)?;
             say(&format!(
                 "The forwarder is ready: tcp://{}",
                 forwarder.address()?

@@ -49,6 +49,8 @@ struct Connection {
 
 /// Forwards for ever.
 pub(crate) struct Forwarder {
+    /// Whether what came for members of a room goes on after each read, and not after each turn.
+    is_at_once: bool,
     poll: Poll,
     listener: Listener,
     connections: Vec<Option<Connection>>,
@@ -62,10 +64,11 @@ pub(crate) struct Forwarder {
 impl Forwarder {
     /// # Errors
     /// When the address is not ours or taken.
-    pub(crate) fn bind(address: SocketAddr) -> anyhow::Result<Self> {
+    pub(crate) fn bind(address: SocketAddr, is_at_once: bool) -> anyhow::Result<Self> {
         let poll = Poll::new()?;
         let listener = Listener::bind(address, &poll)?;
         Ok(Self {
+            is_at_once,
             poll,
             listener,
             connections: Vec::new(),
@@ -141,7 +144,11 @@ impl Forwarder {
                 Place::Paired { partner } => self.forward(token, partner, &buffer[..count]),
                 Place::Member { number, bytes } => {
                     self.distribute(token, number, bytes, &buffer[..count]);
-                    Ok(())
+                    if self.is_at_once {
+                        self.send_due()
+                    } else {
+                        Ok(())
+                    }
                 }
                 Place::Lobby | Place::Alone { .. } => self.hear(token, &buffer[..count]),
             },
