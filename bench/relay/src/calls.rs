@@ -44,12 +44,12 @@ pub(crate) struct Plan {
 pub(crate) fn run(target: &Target, plan: Plan, server: Option<Watched>) -> anyhow::Result<Calls> {
     let mut caller = Caller::new(target, plan.clone())?;
     caller.begin()?;
-    caller.run(plan.time / WARM_UP)?;
+    caller.run(plan.time / WARM_UP, 0)?;
     let ourselves = Watched::ourselves();
     let cpu =
         || -> anyhow::Result<_> { Ok((ourselves.cpu()?, server.map(Watched::cpu).transpose()?)) };
     let (ours_before, server_before) = cpu()?;
-    let time = caller.run(plan.time)?;
+    let time = caller.run(plan.time, 1)?;
     let calls = std::mem::replace(&mut caller.ended, Histogram::new());
     let (ours_after, server_after) = cpu()?;
     caller.drain()?;
@@ -118,13 +118,14 @@ impl Caller {
         Ok(())
     }
 
-    fn run(&mut self, time: Duration) -> anyhow::Result<Duration> {
+    /// Goes on for some time, and then until so many calls have ended.
+    fn run(&mut self, time: Duration, least: u64) -> anyhow::Result<Duration> {
         let from = self.clock.now();
         self.ended = Histogram::new();
         loop {
             self.turn()?;
             let now = self.clock.now();
-            if now >= from + nanos(time) {
+            if now >= from + nanos(time) && self.ended.total() >= least {
                 return Ok(Duration::from_nanos(now - from));
             }
             ensure!(

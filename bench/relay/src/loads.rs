@@ -85,12 +85,12 @@ pub(crate) fn flow(
     let peers = openings.len();
     let mut traffic = Traffic::new(target, plan, openings)?;
     traffic.begin()?;
-    traffic.run((time / WARM_UP).min(MAX_WARM_UP))?;
+    traffic.run((time / WARM_UP).min(MAX_WARM_UP), 0)?;
     let ourselves = Watched::ourselves();
     let cpu =
         || -> anyhow::Result<_> { Ok((ourselves.cpu()?, server.map(Watched::cpu).transpose()?)) };
     let (ours_before, server_before) = cpu()?;
-    let measured = traffic.run(time)?;
+    let measured = traffic.run(time, 1)?;
     let (ours_after, server_after) = cpu()?;
     traffic.drain()?;
     let seconds = measured.time.as_secs_f64();
@@ -224,8 +224,8 @@ impl StoppedReader {
         };
         let mut traffic = Traffic::with_stop(target, plan, openings, Some(stop))?;
         traffic.begin()?;
-        traffic.run((self.time / WARM_UP).min(MAX_WARM_UP))?;
-        let before = traffic.run(self.time)?;
+        traffic.run((self.time / WARM_UP).min(MAX_WARM_UP), 0)?;
+        let before = traffic.run(self.time, 1)?;
         let resident = server.map(Watched::resident).transpose()?;
         traffic.links[stop.peer].stop_reading(&traffic.poll)?;
         traffic.stop.begin(traffic.now(), self.time);
@@ -264,7 +264,7 @@ impl StoppedReader {
         let mut latency = Histogram::new();
         let (mut most, began) = (0, traffic.now());
         loop {
-            let Measured { latency: some, .. } = traffic.run(LOOK)?;
+            let Measured { latency: some, .. } = traffic.run(LOOK, 0)?;
             latency.add(&some);
             if let Some(server) = server {
                 most = most.max(server.resident()?);

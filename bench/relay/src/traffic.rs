@@ -175,18 +175,19 @@ impl Traffic {
         Ok(())
     }
 
-    /// Goes on for some time, and measures.
+    /// Goes on for some time, and then until so many messages have arrived; measures.
     ///
     /// # Errors
     /// When a message is lost or altered, or a connection ends.
-    pub(crate) fn run(&mut self, time: Duration) -> anyhow::Result<Measured> {
+    pub(crate) fn run(&mut self, time: Duration, least: u64) -> anyhow::Result<Measured> {
         let from = self.now();
         let until = from.saturating_add(nanos(time));
         let mut buffer = vec![0; READ_BYTES + 2 * SHEET_BYTES];
         self.latency = Histogram::new();
         loop {
             let now = self.turn(&mut buffer)?;
-            if now >= until || self.stop.is_over(now) {
+            let is_enough = self.latency.total() >= least || self.outstanding == 0;
+            if (now >= until && is_enough) || self.stop.is_over(now) {
                 return Ok(Measured {
                     latency: std::mem::replace(&mut self.latency, Histogram::new()),
                     messages: 0,
