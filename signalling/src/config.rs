@@ -264,11 +264,11 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             message_bytes: limits::MAX_MESSAGE_BYTES,
-            connections: 20_000,
+            connections: 16_000,
             connections_per_address: 256,
             new_connections_per_second: 50,
             handshakes: 1_000,
-            peers: 20_000,
+            peers: 16_000,
             peers_per_room: 1_000,
             messages_per_second: 50_000,
             outbox_bytes: OUTBOX_BYTES,

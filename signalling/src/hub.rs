@@ -17,7 +17,7 @@ use std::task::{Poll, Waker};
 use std::time::Instant;
 
 use rustix::event::epoll;
-use tracing::{debug, error, info_span, warn};
+use tracing::{debug, debug_span, error, info_span, warn};
 
 use crate::bell::Bell;
 use crate::codec::Opcode;
@@ -278,8 +278,10 @@ impl State {
             Event::Received { connection, .. } if self.relay.is_talking(connection) => None,
             Event::Received { connection, .. }
             | Event::Connected { connection, .. }
-            | Event::Disconnected { connection }
-            | Event::Condemned { connection, .. } => {
+            | Event::Disconnected { connection } => {
+                Some(debug_span!("connection", id = connection.0).entered())
+            }
+            Event::Condemned { connection, .. } => {
                 Some(info_span!("connection", id = connection.0).entered())
             }
             Event::Tick | Event::Stopped => None,

@@ -430,7 +430,7 @@ impl Relay {
         if let Some(reason) = refused {
             return self.close(connection, reason, effects);
         }
-        info!(peer = ?id, "registered");
+        debug!(peer = ?id, "registered");
         let peer = Peer {
             id: id.clone(),
             wants_notices: *wants_notices,
@@ -495,7 +495,7 @@ impl Relay {
         if let Some(callee) = self.peer_mut(to) {
             callee.place = Place::Session(from);
         }
-        info!(?caller, ?callee, "session started");
+        debug!(?caller, ?callee, "session started");
         self.sessions += 1;
         self.tally.sessions += 1;
         tell(from, &ServerMessage::SessionOk, effects);
@@ -518,7 +518,7 @@ impl Relay {
         }
         peer.place = Place::Room(room.clone());
         let id = peer.id.clone();
-        info!(peer = ?id, ?room, "joined");
+        debug!(peer = ?id, ?room, "joined");
         self.tally.joins += 1;
         let others = self.rooms.get(&room).cloned().unwrap_or_default();
         tell(
@@ -645,7 +645,7 @@ impl Relay {
         let Connection::Registered(peer) = before else {
             return;
         };
-        info!(peer = ?peer.id, "left");
+        debug!(peer = ?peer.id, "left");
         self.peers.remove(&peer.id);
         match peer.place {
             Place::Lobby => {}

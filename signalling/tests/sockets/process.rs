@@ -103,7 +103,7 @@ fn nobody_has_to_read_what_it_prints() {
 
 #[test]
 fn logs_tell_of_peers_but_not_of_what_they_say_nor_where_they_are() {
-    let relay = relay("");
+    let relay = relay("--log info,signalling::relay=debug,signalling::hub=debug");
     let (mut alice, mut bob) = Peer::pair(&relay, "alice\u{1b}[31m", "bob");
     let ports = [&alice, &bob].map(|peer| {
         let address = peer.socket.get_ref().local_addr().expect("an address");

@@ -162,7 +162,7 @@ fn with_few_descriptors_it_says_that_it_keeps_to_fewer_connections() {
     relay.signal(Signal::TERM);
     let log = relay.remains().stderr;
     assert!(
-        log.contains("--max-connections 20000 is more than the descriptors of this process allow: it is 100 now"),
+        log.contains("--max-connections 16000 is more than the descriptors of this process allow: it is 100 now"),
         "{log}"
     );
 }

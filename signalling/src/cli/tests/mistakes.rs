@@ -142,8 +142,8 @@ fn limits_that_contradict_one_another_are_refused_with_a_sentence() {
              is 1024",
         ),
         (
-            "--max-peers 20001",
-            "--max-peers 20001 is more than --max-connections 20000, of which it is a part: lower \
+            "--max-peers 16001",
+            "--max-peers 16001 is more than --max-connections 16000, of which it is a part: lower \
              the one or raise the other",
         ),
         (
