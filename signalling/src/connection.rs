@@ -53,6 +53,8 @@ enum Phase {
     /// A close is said, or will be when what was said before is out.
     Closing {
         until: Instant,
+        /// Whether the peer has said its own: then nothing more comes, and nothing is waited for.
+        is_answer: bool,
     },
     /// The network is gone.
     Lost,
@@ -219,8 +221,11 @@ impl Connection {
             Ok(false) => return self.block(now),
             Err(_) => return self.lose(),
         }
-        if let Phase::Closing { .. } = self.phase {
+        if let Phase::Closing { is_answer, .. } = self.phase {
             self.wire.shut();
+            if is_answer {
+                self.lose();
+            }
         }
     }
 
@@ -230,13 +235,13 @@ impl Connection {
             self.outbox.drop_unbegun();
         }
         let payload = codec::close_payload(reason.code(), reason.text());
-        self.close_with(&payload, now);
+        self.close_with(&payload, false, now);
     }
 
     /// Answers a close of the peer's.
     pub(crate) fn answer_close(&mut self, code: Option<u16>, now: Instant) {
         let payload = code.map_or_else(Vec::new, |code| codec::close_payload(code, ""));
-        self.close_with(&payload, now);
+        self.close_with(&payload, true, now);
     }
 
     /// What is to be done now.
@@ -244,7 +249,7 @@ impl Connection {
         let is_over = |since: Instant, limit| now.saturating_duration_since(since) >= limit;
         match self.phase {
             Phase::Lost => return Due::Cut,
-            Phase::Closing { until } if now >= until => return Due::Cut,
+            Phase::Closing { until, .. } if now >= until => return Due::Cut,
             Phase::Closing { .. } => return Due::Nothing,
             Phase::Open => {}
         }
@@ -266,13 +271,13 @@ impl Connection {
         Due::Ping
     }
 
-    fn close_with(&mut self, payload: &[u8], now: Instant) {
+    fn close_with(&mut self, payload: &[u8], is_answer: bool, now: Instant) {
         if !self.is_open() {
             return;
         }
         self.outbox.push_last(Opcode::Close, payload);
         let until = now + CLOSE_DEADLINE;
-        self.phase = Phase::Closing { until };
+        self.phase = Phase::Closing { until, is_answer };
         self.rest = Vec::new();
     }
 
@@ -296,6 +301,7 @@ impl Connection {
         }
     }
 
+    /// There is nothing more to be had from the network.
     fn lose(&mut self) {
         self.phase = Phase::Lost;
     }

@@ -35,6 +35,12 @@ use crate::visit::Visit;
 /// After so many connections the clock is read again.
 const EVENTS_IN_A_ROUND: usize = 256;
 
+/// So many buffers for outboxes are kept, ...
+const MAX_SPARES: usize = 64;
+
+/// ... of those that are no larger, in bytes.
+const SPARE_BYTES: usize = 64 * 1024;
+
 /// Stands for the listener where connections have their numbers, which begin at 1.
 const NEWCOMER: u64 = 0;
 
@@ -76,6 +82,8 @@ struct State {
     effects: Vec<Effect>,
     /// The connections that were given something to send in this turn.
     dirty: Vec<ConnectionId>,
+    /// Empty buffers for outboxes.
+    spares: Vec<Vec<u8>>,
     traffic: Traffic,
     metrics: Rc<Metrics>,
     /// Who waits for the last connection to go.
@@ -103,6 +111,7 @@ impl Hub {
                 buffer: vec![0; READ_BYTES].into(),
                 effects: Vec::new(),
                 dirty: Vec::new(),
+                spares: Vec::new(),
                 traffic: Traffic::default(),
                 metrics,
                 emptied: None,
@@ -357,6 +366,9 @@ impl State {
         }
         if connection.outbox.is_empty() {
             self.dirty.push(to);
+            connection
+                .outbox
+                .lend(self.spares.pop().unwrap_or_default());
         }
         let pushed = connection
             .outbox
@@ -376,6 +388,12 @@ impl State {
             }
             if let Some(wait) = connection.wait_ended(now) {
                 self.metrics.waited(wait);
+            }
+            if let Some(spare) = connection.outbox.take_spare()
+                && spare.capacity() <= SPARE_BYTES
+                && self.spares.len() < MAX_SPARES
+            {
+                self.spares.push(spare);
             }
             if connection.is_lost() {
                 self.remove(id, now);

@@ -1,5 +1,7 @@
 //! What waits to be sent over one connection: frames of ours, bounded by their bytes.
 
+use std::mem;
+
 use crate::codec::{self, Opcode};
 
 /// So many bytes that are out already are kept before the rest is moved to the front.
@@ -63,11 +65,28 @@ impl Outbox {
         &self.bytes[self.sent..]
     }
 
+    /// Uses this buffer, as long as it has none of its own.
+    pub fn lend(&mut self, spare: Vec<u8>) {
+        if self.bytes.capacity() == 0 {
+            self.bytes = spare;
+        }
+    }
+
+    /// Gives away the buffer of an empty outbox: most of them are empty nearly always, so that a few
+    /// buffers do for all.
+    pub fn take_spare(&mut self) -> Option<Vec<u8>> {
+        if !self.is_empty() || self.bytes.capacity() == 0 {
+            return None;
+        }
+        Some(mem::take(&mut self.bytes))
+    }
+
     /// The network took so many bytes of [`unsent`](Self::unsent).
     pub fn advance(&mut self, bytes: usize) {
         self.sent += bytes;
         if self.sent == self.bytes.len() {
-            *self = Self::default();
+            self.bytes.clear();
+            self.sent = 0;
         } else if self.sent > COMPACT_ABOVE_BYTES && self.sent > self.bytes.len() / 2 {
             let begun = self.begun_frame().0;
             self.bytes.drain(..begun);
@@ -154,6 +173,8 @@ mod tests {
             assert!(outbox.sent <= COMPACT_ABOVE_BYTES.max(outbox.bytes.len() / 2));
         }
         assert!(seen == expected);
+        let spare = outbox.take_spare().expect("it had a buffer");
+        assert!(spare.is_empty() && spare.capacity() > 0);
         assert_eq!(outbox.bytes.capacity(), 0, "an empty outbox costs nothing");
     }
 

@@ -366,7 +366,20 @@ impl Relay {
         if self.stopping {
             return self.close(connection, CloseReason::Stopping, effects);
         }
+        self.skip_those_who_greeted();
         self.greetings.push_back((now, connection));
+    }
+
+    /// Those in front who said `HELLO`, or left, need not be remembered any longer.
+    fn skip_those_who_greeted(&mut self) {
+        while let Some((_, connection)) = self.greetings.front()
+            && !matches!(
+                self.connections.get(connection),
+                Some(Connection::Greeting { .. })
+            )
+        {
+            self.greetings.pop_front();
+        }
     }
 
     fn received(&mut self, from: ConnectionId, message: Message<'_>, effects: &mut Vec<Effect>) {
@@ -483,7 +496,9 @@ impl Relay {
         let Some(&to) = self.peers.get(callee) else {
             return self.refuse(from, &Refusal::PeerNotFound(callee), effects);
         };
-        let free = |peer: &&Peer| to != from && peer.place == Place::Lobby;
+        // Who has a token for a room alone is not to be called either.
+        let free =
+            |peer: &&Peer| to != from && peer.place == Place::Lobby && peer.only_room.is_none();
         let Some(wants_notices) = self.peer(to).filter(free).map(|peer| peer.wants_notices) else {
             return self.refuse(from, &Refusal::PeerBusy(callee), effects);
         };

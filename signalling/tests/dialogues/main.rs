@@ -18,6 +18,7 @@
 //!
 //! In a message `\s` is a blank, and `\t`, `\n`, `\0`, `\\` are what they are in Rust.
 
+mod bounds;
 mod lobby;
 mod registration;
 mod room;

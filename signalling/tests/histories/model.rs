@@ -227,7 +227,8 @@ impl Model {
                 Some(other)
                     if other.connection == me.connection
                         || other.partner.is_some()
-                        || !other.room.is_empty() =>
+                        || !other.room.is_empty()
+                        || other.entry.only_room.is_some() =>
                 {
                     self.tell(me, format!("ERROR peer {} busy", quoted(id)));
                 }
