@@ -326,9 +326,25 @@ fn split_verb(line: &str) -> Option<(Verb, &str)> {
 }
 
 fn split_word(text: &str) -> (&str, &str) {
-    let end = text.find(is_blank).unwrap_or(text.len());
-    let (word, rest) = text.split_at(end);
+    let (word, rest) = text.split_at(first_blank(text));
     (word, rest.trim_start_matches(is_blank))
+}
+
+/// Where the first blank begins, or the text ends. Bytes that are certainly no blank are passed over
+/// quickly: this is done for every message in a room.
+fn first_blank(text: &str) -> usize {
+    let mut at = 0;
+    loop {
+        let rest = &text[at..];
+        let candidate = rest.bytes().position(|byte| byte <= b' ' || byte >= 0x80);
+        let Some(candidate) = candidate else {
+            return text.len();
+        };
+        match rest[candidate..].chars().next() {
+            Some(c) if !is_blank(c) => at += candidate + c.len_utf8(),
+            Some(_) | None => return at + candidate,
+        }
+    }
 }
 
 fn parse_ids(text: &str) -> Option<Vec<PeerId>> {

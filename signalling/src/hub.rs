@@ -282,9 +282,7 @@ impl State {
     /// Handles an event, and in the same turn all that follows from it: a peer whose outbox is full
     /// is dropped at once, which others are told at once.
     fn handle(&mut self, event: Event<'_>, message: Option<Message<'_>>, now: Instant) {
-        // What goes through a room all the time says nothing that would be logged.
         let _span = match event {
-            Event::Received { connection, .. } if self.relay.is_talking(connection) => None,
             Event::Received { connection, .. }
             | Event::Connected { connection, .. }
             | Event::Disconnected { connection } => {
@@ -345,7 +343,6 @@ impl State {
                     *count += 1;
                 }
                 self.dirty.push(connection);
-                self.relieve(connection);
                 None
             }
         }
@@ -379,6 +376,7 @@ impl State {
     /// Writes, once in a turn, whatever was put into outboxes, and waits from now on for what there is
     /// to be waited for.
     fn flush(&mut self, now: Instant) {
+        let congested_above = self.congested_above();
         while let Some(id) = self.dirty.pop() {
             let Some(connection) = self.connections.get_mut(&id) else {
                 continue;
@@ -398,33 +396,20 @@ impl State {
             if connection.is_lost() {
                 self.remove(id, now);
             } else {
-                self.relieve(id);
-                self.wait_for(id);
+                let partner = connection.relieved(congested_above);
+                let wanted = connection.wanted();
+                if wanted != connection.interest {
+                    let change = (mem::replace(&mut connection.interest, wanted), wanted);
+                    if let Err(error) = self.watch.change(&connection.wire, id.0, change) {
+                        error!(%error, "a connection cannot be watched any more");
+                    }
+                }
+                self.go_on(partner);
             }
         }
     }
 
-    fn wait_for(&mut self, id: ConnectionId) {
-        let Some(connection) = self.connections.get_mut(&id) else {
-            return;
-        };
-        let wanted = connection.wanted();
-        if wanted != connection.interest {
-            let change = (mem::replace(&mut connection.interest, wanted), wanted);
-            if let Err(error) = self.watch.change(&connection.wire, id.0, change) {
-                error!(%error, "a connection cannot be watched any more");
-            }
-        }
-    }
-
-    /// Lets the partner be read again, if it was not because of this connection, and may be.
-    fn relieve(&mut self, id: ConnectionId) {
-        let congested_above = self.congested_above();
-        let connection = self.connections.get_mut(&id);
-        let partner = connection.and_then(|connection| connection.relieved(congested_above));
-        self.go_on(partner);
-    }
-
+    /// Lets the partner be read again that was not because of a connection.
     fn go_on(&mut self, partner: Option<ConnectionId>) {
         if let Some(partner) = partner
             && let Some(connection) = self.connections.get_mut(&partner)

@@ -341,12 +341,6 @@ impl Relay {
         }
     }
 
-    /// Whether what this connection says is passed on, in a session or in a room.
-    pub fn is_talking(&self, connection: ConnectionId) -> bool {
-        self.peer(connection)
-            .is_some_and(|peer| peer.place != Place::Lobby)
-    }
-
     /// Whether nothing is known of anybody.
     pub fn is_empty(&self) -> bool {
         self.connections.is_empty()
@@ -386,13 +380,10 @@ impl Relay {
         match self.connections.get(&from) {
             None | Some(Connection::Closing) => {}
             Some(Connection::Greeting { .. }) => self.received_greeting(from, message, effects),
-            Some(Connection::Registered(peer)) => match &peer.place {
-                &Place::Session(to) => effects.push(Effect::Forward { to }),
+            Some(Connection::Registered(peer)) => match peer.place {
+                Place::Session(to) => effects.push(Effect::Forward { to }),
                 Place::Lobby => self.received_in_lobby(from, message, effects),
-                Place::Room(room) => {
-                    let room = room.clone();
-                    self.received_in_room(from, &room, message, effects);
-                }
+                Place::Room(_) => self.received_in_room(from, message, effects),
             },
         }
     }
@@ -548,7 +539,6 @@ impl Relay {
     fn received_in_room(
         &mut self,
         from: ConnectionId,
-        room: &RoomId,
         message: Message<'_>,
         effects: &mut Vec<Effect>,
     ) {
@@ -558,10 +548,12 @@ impl Relay {
         match ClientMessage::parse(line) {
             Ok(ClientMessage::RoomPeerMsg { to, payload }) => {
                 let payload_at = line.len() - payload.len();
-                self.pass_in_room(from, room, to, payload_at, effects);
+                self.pass_in_room(from, to, payload_at, effects);
             }
             Ok(ClientMessage::RoomPeerList) => {
-                let members = self.rooms.get(room).map_or(&[][..], Vec::as_slice);
+                let room = self.peer(from).and_then(Peer::room);
+                let members = room.and_then(|room| self.rooms.get(room));
+                let members = members.map_or(&[][..], Vec::as_slice);
                 let others = ServerMessage::RoomPeerList(self.ids(members, Some(from)));
                 tell(from, &others, effects);
             }
@@ -581,7 +573,6 @@ impl Relay {
     fn pass_in_room(
         &mut self,
         from: ConnectionId,
-        room: &RoomId,
         to: &str,
         payload_at: usize,
         effects: &mut Vec<Effect>,
@@ -589,11 +580,13 @@ impl Relay {
         let Some(&addressee) = self.peers.get(to) else {
             return self.refuse(from, &Refusal::PeerNotFound(to), effects);
         };
-        let here =
-            |peer: &&Peer| matches!(&peer.place, Place::Room(other_room) if other_room == room);
-        let (Some(_), Some(sender)) = (self.peer(addressee).filter(here), self.peer(from)) else {
-            return self.refuse(from, &Refusal::PeerNotInRoom(to), effects);
+        let (Some(sender), Some(receiver)) = (self.peer(from), self.peer(addressee)) else {
+            return;
         };
+        // The sender is in a room, so that equal places are the same room.
+        if sender.place != receiver.place {
+            return self.refuse(from, &Refusal::PeerNotInRoom(to), effects);
+        }
         effects.push(Effect::PassOn {
             to: addressee,
             from: sender.id.clone(),
@@ -713,6 +706,15 @@ impl Relay {
         match self.connections.get_mut(&connection)? {
             Connection::Registered(peer) => Some(peer),
             Connection::Greeting { .. } | Connection::Closing => None,
+        }
+    }
+}
+
+impl Peer {
+    fn room(&self) -> Option<&RoomId> {
+        match &self.place {
+            Place::Room(room) => Some(room),
+            Place::Lobby | Place::Session(_) => None,
         }
     }
 }
