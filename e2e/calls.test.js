@@ -109,8 +109,8 @@ test('either side may send less than everything', async (t) => {
   const browser = await stage.browser({ devices: true });
   for (const [number, args] of [['--audio', 'none'], ['--video', 'none'], ['--video', 'none', '--audio', 'none']].entries()) {
     const client = await stage.client(relay, ['--our-id', `cam${number}`, ...args]);
-    const viewer = await browser.open(relay, `call=cam${number}`);
     const after = client.mark;
+    const viewer = await browser.open(relay, `call=cam${number}`);
     if (number === 0) await viewer.sees();
     if (number === 1) assert.ok(Math.abs((await viewer.tone()) - 440) < 10);
     if (number !== 2) await viewer.page.close();
