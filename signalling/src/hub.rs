@@ -1,7 +1,8 @@
 //! Owns the relay and all connections: reads, asks the relay what is to be done, and does it.
 //!
-//! Everything runs on one thread, and the state is borrowed only inside the methods here, none of
-//! which waits: there is no lock, no channel and no other task on the way from one peer to another.
+//! Everything runs on one thread, and the state is borrowed only inside the methods here, and not
+//! while one of them waits: there is no lock, no channel and no task on the way from one peer to
+//! another.
 
 mod intake;
 mod strangers;

@@ -1,8 +1,8 @@
 //! The Aldis relay: introduces peers to one another and serves the browser page, on one port.
 //!
-//! What to do is decided by [`relay::Relay`], a pure machine. What does it is one executor thread:
-//! `server` accepts, `http` answers requests and turns some into WebSockets, `connection` drives
-//! one WebSocket, `hub` owns the machine and carries its effects to the outboxes.
+//! What to do is decided by [`relay::Relay`], a pure machine. What does it is one thread: `server`
+//! accepts, `hub` waits for all WebSockets, owns the machine and carries its effects out, `connection`
+//! is one WebSocket, and `http` answers whoever wants something else.
 
 pub mod admission;
 mod answer;

@@ -56,7 +56,7 @@ pub struct Server {
     shared: Rc<Shared>,
 }
 
-/// What the tasks of all connections share.
+/// What the server and the tasks of plain HTTP share.
 pub(crate) struct Shared {
     pub(crate) config: Config,
     pub(crate) hub: Hub,
