@@ -79,7 +79,7 @@ impl Door {
 
 /// An origin as browsers write it: small letters, no slash at the end, no port that goes without
 /// saying.
-fn plain_origin(origin: &str) -> String {
+pub(crate) fn plain_origin(origin: &str) -> String {
     let origin = origin.trim_end_matches('/').to_ascii_lowercase();
     let usual_port = match origin.split_once("://") {
         Some(("https", _)) => ":443",

@@ -9,6 +9,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
 use super::LogFormat;
+use crate::door::plain_origin;
 
 /// From the least to the most any setting may be that is a time; the most keeps every instant that
 /// is computed from it within what the system can express.
@@ -140,17 +141,10 @@ pub fn origin(text: &str) -> Result<String, String> {
         return Err("without --allow-origin every page may connect".into());
     }
     let lower = text.to_ascii_lowercase();
-    let (scheme, host) = lower.split_once("://").ok_or(RIGHT)?;
-    let usual_port = match scheme {
-        "http" => ":80",
-        "https" => ":443",
-        _ => return Err(RIGHT.into()),
-    };
-    if !is_host_and_port(host) {
-        return Err(RIGHT.into());
+    match lower.split_once("://") {
+        Some(("http" | "https", host)) if is_host_and_port(host) => Ok(plain_origin(&lower)),
+        _ => Err(RIGHT.into()),
     }
-    let host = host.strip_suffix(usual_port).unwrap_or(host);
-    Ok(format!("{scheme}://{host}"))
 }
 
 /// Takes the address of a STUN server as browsers take it.
