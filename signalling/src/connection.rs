@@ -96,12 +96,6 @@ impl Clock for Clockwork {
 }
 
 impl Connection {
-    /// What is waited for at first.
-    pub(crate) const INTEREST: Interest = Interest {
-        reading: true,
-        writing: false,
-    };
-
     pub(crate) fn new(
         wire: Wire,
         visit: Visit,
@@ -116,7 +110,7 @@ impl Connection {
             rest: Vec::new(),
             outbox: Outbox::default(),
             phase: Phase::Open,
-            interest: Self::INTEREST,
+            interest: Interest::READING,
             rate: RateLimiter::direct_with_clock(quota, clock.clone()),
             blocked_since: None,
             waits_since: None,

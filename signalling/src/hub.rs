@@ -95,7 +95,7 @@ impl Hub {
     pub(crate) fn new(config: &Config, metrics: Rc<Metrics>, bell: &Bell) -> io::Result<Self> {
         let now = now();
         let watch = Rc::new(Watch::new()?);
-        watch.add(bell, BELL, Connection::INTEREST)?;
+        watch.add(bell, BELL, Interest::READING)?;
         Ok(Self {
             watch: Rc::clone(&watch),
             events: RefCell::new(Vec::with_capacity(EVENTS_IN_A_ROUND)),
@@ -130,7 +130,7 @@ impl Hub {
         let now = now();
         let mut state = self.state.borrow_mut();
         let id = state.next_number();
-        if let Err(error) = state.watch.add(&opened.wire, id.0, Connection::INTEREST) {
+        if let Err(error) = state.watch.add(&opened.wire, id.0, Interest::READING) {
             return warn!(%error, "a connection cannot be watched, and is dropped");
         }
         state.open(id, opened, visit, already_read, now);
@@ -161,7 +161,7 @@ impl Hub {
     /// # Errors
     /// When the system does not allow it.
     pub(crate) fn mind(&self, listener: impl AsFd, is_open: bool) -> io::Result<()> {
-        let (nothing, reading) = (Interest::default(), Connection::INTEREST);
+        let (nothing, reading) = (Interest::default(), Interest::READING);
         let change = if is_open {
             (nothing, reading)
         } else {

@@ -77,6 +77,12 @@ impl Watch {
 }
 
 impl Interest {
+    /// What is waited for of whoever may speak and has been told everything.
+    pub(crate) const READING: Self = Self {
+        reading: true,
+        writing: false,
+    };
+
     fn flags(self) -> EventFlags {
         let mut flags = EventFlags::empty();
         flags.set(EventFlags::IN, self.reading);

@@ -35,15 +35,10 @@ pub(crate) trait Porter {
     fn hand_over(&self, stranger: Stranger, said: Vec<u8>);
 }
 
-const READING: Interest = Interest {
-    reading: true,
-    writing: false,
-};
-
 impl State {
     pub(super) fn meet(&mut self, stranger: Stranger) {
         let id = self.next_number();
-        if let Err(error) = self.watch.add(&stranger.wire, id.0, READING) {
+        if let Err(error) = self.watch.add(&stranger.wire, id.0, Interest::READING) {
             return warn!(%error, "a connection cannot be watched, and is dropped");
         }
         self.strangers.insert(id, Box::new(stranger));
@@ -88,8 +83,8 @@ impl State {
         let stranger = *self.strangers.remove(&id)?;
         let Some(welcome) = porter.welcome(said) else {
             // From now on somebody else waits for it.
-            let nothing = Interest::default();
-            let unwatched = self.watch.change(&stranger.wire, id.0, (READING, nothing));
+            let change = (Interest::READING, Interest::default());
+            let unwatched = self.watch.change(&stranger.wire, id.0, change);
             return match unwatched {
                 Ok(()) => Some((stranger, said.to_vec())),
                 Err(_) => None,
