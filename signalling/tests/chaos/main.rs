@@ -12,4 +12,6 @@ mod peer;
 mod running;
 mod storms;
 mod streams;
+#[path = "../sockets/tls.rs"]
+mod tls;
 mod traces;

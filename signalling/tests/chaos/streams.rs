@@ -1,21 +1,17 @@
 //! Whatever is said arrives as it was said, however it is cut on its way: into fragments, into writes
 //! that end anywhere, and by a reader whose system takes a little at a time.
 
-use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::sync::Arc;
 use std::thread;
 
 use async_tungstenite::tungstenite::protocol::Role;
 use async_tungstenite::tungstenite::{Message, WebSocket};
-use rustls::crypto::ring;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use socket2::{Domain, Socket, Type};
 
 use crate::crowd::UPGRADE;
-use crate::running::{Folder, PATIENCE, Running, relay};
+use crate::running::{PATIENCE, Running, relay};
+use crate::tls::EncryptedRelay;
 
 const MESSAGES: usize = 300;
 
@@ -31,39 +27,24 @@ trait Stream: Read + Write + Send {}
 
 impl<T: Read + Write + Send> Stream for T {}
 
-/// A relay, and the certificate by which it is known.
-struct Place {
-    relay: Running,
-    certificate: Option<CertificateDer<'static>>,
+enum Place {
+    Open(Running),
+    Encrypted(EncryptedRelay),
 }
 
 impl Place {
     fn in_the_open() -> Self {
-        Self {
-            relay: relay(""),
-            certificate: None,
-        }
+        Self::Open(relay(""))
     }
 
-    fn with_tls(folder: &Folder) -> Self {
-        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a pair");
-        let (certificate, key) = (folder.path().join("certificate"), folder.path().join("key"));
-        fs::write(&certificate, made.cert.pem()).expect("a file");
-        fs::write(&key, made.signing_key.serialize_pem()).expect("a file");
-        let options = format!(
-            "--tls-cert {} --tls-key {}",
-            certificate.display(),
-            key.display()
-        );
-        Self {
-            relay: relay(&options),
-            certificate: Some(made.cert.der().clone()),
-        }
+    fn with_tls() -> Self {
+        Self::Encrypted(EncryptedRelay::start())
     }
 
     /// A WebSocket whose frames are ours to make.
     fn open(&self, takes_little: bool) -> Box<dyn Stream> {
-        let address = self.relay.address;
+        let (Self::Open(relay) | Self::Encrypted(EncryptedRelay { running: relay, .. })) = self;
+        let address = relay.address;
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, None);
         let socket = socket.expect("a socket");
         if takes_little {
@@ -75,9 +56,9 @@ impl Place {
         tcp.set_read_timeout(Some(PATIENCE)).expect("a timeout");
         tcp.set_write_timeout(Some(PATIENCE)).expect("a timeout");
         tcp.set_nodelay(true).expect("no delay");
-        let mut stream: Box<dyn Stream> = match &self.certificate {
-            Some(certificate) => Box::new(StreamOwned::new(client(certificate), tcp)),
-            None => Box::new(tcp),
+        let mut stream: Box<dyn Stream> = match self {
+            Self::Open(_) => Box::new(tcp),
+            Self::Encrypted(relay) => Box::new(relay.encrypt(tcp)),
         };
         stream.write_all(UPGRADE.as_bytes()).expect("it hears");
         let mut head = Vec::new();
@@ -89,18 +70,6 @@ impl Place {
         assert!(head.starts_with(b"HTTP/1.1 101 "));
         stream
     }
-}
-
-fn client(certificate: &CertificateDer<'static>) -> ClientConnection {
-    let mut roots = RootCertStore::empty();
-    roots.add(certificate.clone()).expect("a certificate");
-    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .expect("versions")
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    let name = ServerName::try_from("localhost").expect("a name");
-    ClientConnection::new(Arc::new(config), name).expect("a client")
 }
 
 /// A message and the bytes of it, in one frame or several, each with a mask of its own.
@@ -201,8 +170,7 @@ fn a_slow_reader_in_the_open_hears_everything_too() {
 
 #[test]
 fn inside_tls_everything_arrives_as_it_was_said() {
-    let folder = Folder::new();
-    let place = Place::with_tls(&folder);
+    let place = Place::with_tls();
     for seed in 20..22 {
         say_all(&place, seed, false);
     }
@@ -210,8 +178,7 @@ fn inside_tls_everything_arrives_as_it_was_said() {
 
 #[test]
 fn a_slow_reader_inside_tls_hears_everything_too() {
-    let folder = Folder::new();
-    let place = Place::with_tls(&folder);
+    let place = Place::with_tls();
     say_all(&place, 30, true);
 }
 

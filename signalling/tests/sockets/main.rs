@@ -17,4 +17,5 @@ mod service;
 mod sessions;
 mod settings;
 mod slow_readers;
+mod tls;
 mod token_command;
