@@ -134,6 +134,10 @@ impl Hub {
             return warn!(%error, "a connection cannot be watched, and is dropped");
         }
         state.open(id, opened, visit, already_read, now);
+        // Whoever read the request may have left some of what came with it.
+        if state.holds_plaintext(id) {
+            state.read(id, now);
+        }
         state.flush(now);
     }
 

@@ -55,12 +55,16 @@ impl State {
                 Err(error) if is_for_later(&error) => return,
                 Err(_) => return self.remove(id, now),
             }
-            // What TLS has decrypted already, the system knows nothing of.
-            let connection = self.connections.get(&id);
-            if !connection.is_some_and(|connection| connection.wire.holds_plaintext()) {
+            if !self.holds_plaintext(id) {
                 return;
             }
         }
+    }
+
+    /// Whether there is something to read of which the system knows nothing: TLS has decrypted it.
+    pub(super) fn holds_plaintext(&self, id: ConnectionId) -> bool {
+        let connection = self.connections.get(&id);
+        connection.is_some_and(|connection| connection.wire.holds_plaintext())
     }
 
     /// Whether a connection is not to be read because too much waits for its partner.

@@ -1,4 +1,4 @@
-//! HTTP inside TLS.
+//! HTTP inside TLS, and what follows it on the same connection.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -41,5 +41,46 @@ fn a_browser_that_came_by_tls_is_told_to_come_by_nothing_else() {
         assert_eq!(answer.status, status, "{path}");
         answer.expect_header("strict-transport-security", "max-age=15768000");
         answer.expect_header("cross-origin-opener-policy", "same-origin");
+    }
+}
+
+/// A masked text message, the mask being nothing.
+fn said(text: &str) -> Vec<u8> {
+    let length = u8::try_from(text.len()).expect("a short text");
+    assert!(length < 126);
+    let mut frame = vec![0x81, 0x80 | length, 0, 0, 0, 0];
+    frame.extend(text.as_bytes());
+    frame
+}
+
+#[test]
+fn what_is_said_in_one_breath_with_the_request_is_heard_to_its_end() {
+    let relay = EncryptedRelay::start();
+    let mut stream = relay.connect();
+    // Those who ask for something else first have their WebSocket opened elsewhere.
+    stream
+        .write_all(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        .expect("the relay hears");
+    hear_until(&mut stream, b"OK\n");
+    // One record of TLS, of which a reader of HTTP takes only a part.
+    let mut breath = b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n\
+        Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        .to_vec();
+    breath.extend(said("HELLO talker"));
+    while breath.len() < 15_000 {
+        breath.extend(said("an unknown line, of which the relay says nothing"));
+    }
+    breath.extend(said("SESSION nobody"));
+    stream.write_all(&breath).expect("the relay hears");
+    hear_until(&mut stream, b"ERROR peer 'nobody' not found");
+}
+
+fn hear_until(stream: &mut impl Read, end: &[u8]) {
+    let mut heard = Vec::new();
+    while !heard.ends_with(end) {
+        let mut byte = [0];
+        stream.read_exact(&mut byte).expect("an answer in time");
+        heard.extend(byte);
     }
 }
