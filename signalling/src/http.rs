@@ -264,7 +264,7 @@ impl Conversation<'_> {
             census: hub.census(),
             tally: hub.tally(),
             traffic: hub.traffic(),
-            process: process::read(),
+            process: process::read(self.shared.started_unix),
         });
         let mut answer = answer::plain(StatusCode::OK, text);
         let text_format = "text/plain; version=0.0.4; charset=utf-8";
@@ -374,7 +374,7 @@ fn text<B>(request: &Request<B>, name: HeaderName) -> Option<Cow<'_, str>> {
 }
 
 /// Tokens and credentials end at a time of day, which is read where they are asked for.
-fn now_unix() -> u64 {
+pub(crate) fn now_unix() -> u64 {
     SystemTime::UNIX_EPOCH
         .elapsed()
         .map_or(0, |since| since.as_secs())

@@ -63,6 +63,8 @@ pub(crate) struct Shared {
     pub(crate) door: RefCell<Door>,
     pub(crate) admission: Rc<RefCell<Admission>>,
     pub(crate) metrics: Rc<Metrics>,
+    /// When all of it began, in seconds since 1970.
+    pub(crate) started_unix: u64,
     /// Whether new peers may come: not while accepting fails, nor once the relay is stopping.
     pub(crate) takes_peers: Cell<bool>,
     token_file: RefCell<Option<TokenFile>>,
@@ -126,6 +128,7 @@ impl Server {
                 door: RefCell::new(Door::new(config.allowed_origins.as_deref(), secrets)),
                 admission: Rc::new(RefCell::new(Admission::new(&config.limits))),
                 metrics,
+                started_unix: http::now_unix(),
                 takes_peers: Cell::new(true),
                 token_file: RefCell::new(token_file),
                 tls,
