@@ -26,6 +26,7 @@ pub(crate) enum Command {
     /// A server to compare with, on one thread. Says where it listens, and runs until it is ended.
     Serve {
         kind: Baseline,
+        /// Where to listen; port 0 lets the system choose a free one.
         #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:0")]
         listen: SocketAddr,
         /// Only for raw, in rooms: sends on after each read instead of after each turn.
@@ -60,6 +61,7 @@ pub(crate) struct Idle {
     /// Messages each peer has sent and got in a session before, in which it stays.
     #[arg(long, default_value_t = 0)]
     pub(crate) exchanges: u32,
+    /// The length of each message, in bytes.
     #[arg(long, default_value_t = 1500, value_parser = message_bytes())]
     pub(crate) bytes: u32,
 }
@@ -70,6 +72,7 @@ pub(crate) struct Pairs {
     pub(crate) server: Server,
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=20_000))]
     pub(crate) pairs: u32,
+    /// The length of each message, in bytes.
     #[arg(long, default_value_t = 1500, value_parser = message_bytes())]
     pub(crate) bytes: u32,
     #[command(flatten)]
@@ -80,10 +83,12 @@ pub(crate) struct Pairs {
 pub(crate) struct Rooms {
     #[command(flatten)]
     pub(crate) server: Server,
+    /// Members of each room.
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(2..=1000))]
     pub(crate) size: u32,
     #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(crate) rooms: u32,
+    /// The length of each message, in bytes.
     #[arg(long, default_value_t = 150, value_parser = message_bytes())]
     pub(crate) bytes: u32,
     #[command(flatten)]
@@ -96,6 +101,7 @@ pub(crate) struct Active {
     pub(crate) server: Server,
     #[arg(long, default_value_t = 8000, value_parser = clap::value_parser!(u32).range(2..=40_000))]
     pub(crate) peers: u32,
+    /// The length of each message, in bytes.
     #[arg(long, default_value_t = 150, value_parser = message_bytes())]
     pub(crate) bytes: u32,
     #[command(flatten)]
@@ -109,6 +115,7 @@ pub(crate) struct Calls {
     /// Calls at the same time.
     #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=5000))]
     pub(crate) concurrency: u32,
+    /// The length of each message, in bytes.
     #[arg(long, default_value_t = 1500, value_parser = message_bytes())]
     pub(crate) bytes: u32,
     /// With --raw: questions and answers of each peer before the first message. With 2 there are as
@@ -130,8 +137,10 @@ pub(crate) struct StoppedReader {
     pub(crate) pairs: u32,
     #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(crate) rooms: u32,
+    /// Members of each room.
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(3..=1000))]
     pub(crate) size: u32,
+    /// The length of each message, in bytes.
     #[arg(long, default_value_t = 1500, value_parser = message_bytes())]
     pub(crate) bytes: u32,
     /// Messages in a second of all others together.
@@ -149,7 +158,8 @@ pub(crate) struct StoppedReader {
 pub(crate) enum Baseline {
     /// A forwarder of bytes: the kernel's own price.
     Raw,
-    /// A relay on a library for WebSockets that knows nothing but pairing: the library's own price.
+    /// A relay on a library for WebSockets that knows registering, pairing and rooms, and keeps no limits:
+    /// the library's own price.
     Websocket,
 }
 
@@ -208,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn without_options_pairs_are_those_of_the_goals() {
+    fn without_options_fifty_pairs_send_one_message_at_a_time() {
         let command = parse("relay-bench pairs --url ws://127.0.0.1:1").expect("a load");
         let Command::Load(Load::Pairs(load)) = command else {
             panic!("{command:?}");
