@@ -143,6 +143,7 @@ fn half_a_handshake_is_not_waited_for() {
         stream
             .read_to_end(&mut answer)
             .unwrap_or_else(|error| panic!("{start:?}: {error}"));
+        assert!(answer.is_empty(), "{start:?}");
     }
     Peer::registered(&relay, "a");
 }
