@@ -171,7 +171,7 @@ pub static SETTINGS: &[Setting] = &[
         name: "max-message-bytes",
         heading: LIMITS,
         value_name: "BYTES",
-        help: "The longest message of a peer",
+        help: "The longest message of a peer, at least 1024",
         kind: Kind::Number,
         take: |to, text| {
             put(
