@@ -95,7 +95,7 @@ impl Hub {
     pub(crate) fn new(config: &Config, metrics: Rc<Metrics>, bell: &Bell) -> io::Result<Self> {
         let now = now();
         let watch = Rc::new(Watch::new()?);
-        watch.add(bell, BELL, Interest::READING)?;
+        watch.add_bell(bell, BELL)?;
         Ok(Self {
             watch: Rc::clone(&watch),
             events: RefCell::new(Vec::with_capacity(EVENTS_IN_A_ROUND)),

@@ -47,6 +47,13 @@ impl Watch {
         Ok(epoll::add(&self.epoll, socket, data, interest.flags())?)
     }
 
+    /// Watches for a change, which is told once.
+    pub(crate) fn add_bell(&self, bell: impl AsFd, number: u64) -> io::Result<()> {
+        let data = EventData::new_u64(number);
+        let flags = EventFlags::IN | EventFlags::ET;
+        Ok(epoll::add(&self.epoll, bell, data, flags)?)
+    }
+
     /// Who is waited for in no way is taken out, since failures would be told all the time.
     pub(crate) fn change(
         &self,

@@ -288,12 +288,12 @@ impl Server {
 
 fn tick(deadlines: &Deadlines) -> Duration {
     let Deadlines {
-        handshake: _,
+        handshake,
         hello,
         ping_interval,
         stall,
     } = deadlines;
-    let shortest = hello.min(ping_interval).min(stall);
+    let shortest = handshake.min(hello).min(ping_interval).min(stall);
     (*shortest / 10).clamp(TICK.0, TICK.1)
 }
 
