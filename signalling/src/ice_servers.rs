@@ -17,29 +17,29 @@ use crate::config::IceConfig;
 /// What an application needs to reach its peers, for as long as the credentials hold.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct IceServers {
+pub(crate) struct IceServers {
     /// As W3C's `RTCConfiguration` has them.
-    pub ice_servers: Vec<IceServer>,
+    pub(crate) ice_servers: Vec<IceServer>,
     /// For how long they hold.
-    pub lifetime_seconds: u64,
+    pub(crate) lifetime_seconds: u64,
 }
 
 /// Some servers with the same credentials: W3C's `RTCIceServer`.
 #[derive(Clone, PartialEq, Eq, Serialize)]
-pub struct IceServer {
+pub(crate) struct IceServer {
     /// As `stun:stun.example.org:3478`.
-    pub urls: Vec<String>,
+    pub(crate) urls: Vec<String>,
     /// The user, for TURN.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub username: Option<String>,
+    pub(crate) username: Option<String>,
     /// The password, for TURN.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub credential: Option<String>,
+    pub(crate) credential: Option<String>,
 }
 
 /// The servers for somebody of that name. Without a secret there are no TURN servers: to a browser
 /// one without credentials is an error.
-pub fn ice_servers(config: &IceConfig, name: &str, now_unix: u64) -> IceServers {
+pub(crate) fn ice_servers(config: &IceConfig, name: &str, now_unix: u64) -> IceServers {
     let lifetime_seconds = config.turn_lifetime.as_secs();
     let mut ice_servers = Vec::new();
     if !config.stun.is_empty() {

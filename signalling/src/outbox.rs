@@ -9,7 +9,7 @@ const COMPACT_ABOVE_BYTES: usize = 64 * 1024;
 
 /// Encoded frames in their order, some bytes of the first of which may be out.
 #[derive(Debug, Default)]
-pub struct Outbox {
+pub(crate) struct Outbox {
     /// Begins where a frame begins.
     bytes: Vec<u8>,
     sent: usize,
@@ -17,16 +17,16 @@ pub struct Outbox {
 
 /// There was no room for a message.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Full;
+pub(crate) struct Full;
 
 impl Outbox {
     /// How many bytes wait.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.bytes.len() - self.sent
     }
 
     /// Whether nothing waits.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
@@ -34,7 +34,12 @@ impl Outbox {
     ///
     /// # Errors
     /// When more than `max_bytes` would wait. Nothing is appended then.
-    pub fn push(&mut self, opcode: Opcode, parts: &[&[u8]], max_bytes: usize) -> Result<(), Full> {
+    pub(crate) fn push(
+        &mut self,
+        opcode: Opcode,
+        parts: &[&[u8]],
+        max_bytes: usize,
+    ) -> Result<(), Full> {
         let payload: usize = parts.iter().map(|part| part.len()).sum();
         if self.len() + payload + codec::MAX_HEAD_BYTES > max_bytes {
             return Err(Full);
@@ -47,7 +52,7 @@ impl Outbox {
     ///
     /// # Errors
     /// When more than `max_bytes` would wait. Nothing is appended then.
-    pub fn push_run(&mut self, run: &[u8], max_bytes: usize) -> Result<(), Full> {
+    pub(crate) fn push_run(&mut self, run: &[u8], max_bytes: usize) -> Result<(), Full> {
         if self.len() + run.len() > max_bytes {
             return Err(Full);
         }
@@ -56,17 +61,17 @@ impl Outbox {
     }
 
     /// Appends a frame that there has to be room for: after it nothing comes.
-    pub fn push_last(&mut self, opcode: Opcode, payload: &[u8]) {
+    pub(crate) fn push_last(&mut self, opcode: Opcode, payload: &[u8]) {
         codec::encode(opcode, &[payload], &mut self.bytes);
     }
 
     /// What the network should take next.
-    pub fn unsent(&self) -> &[u8] {
+    pub(crate) fn unsent(&self) -> &[u8] {
         &self.bytes[self.sent..]
     }
 
     /// Uses this buffer, as long as it has none of its own.
-    pub fn lend(&mut self, spare: Vec<u8>) {
+    pub(crate) fn lend(&mut self, spare: Vec<u8>) {
         if self.bytes.capacity() == 0 {
             self.bytes = spare;
         }
@@ -74,7 +79,7 @@ impl Outbox {
 
     /// Gives away the buffer of an empty outbox: most of them are empty nearly always, so that a few
     /// buffers do for all.
-    pub fn take_spare(&mut self) -> Option<Vec<u8>> {
+    pub(crate) fn take_spare(&mut self) -> Option<Vec<u8>> {
         if !self.is_empty() || self.bytes.capacity() == 0 {
             return None;
         }
@@ -82,7 +87,7 @@ impl Outbox {
     }
 
     /// The network took so many bytes of [`unsent`](Self::unsent).
-    pub fn advance(&mut self, bytes: usize) {
+    pub(crate) fn advance(&mut self, bytes: usize) {
         self.sent += bytes;
         if self.sent == self.bytes.len() {
             self.bytes.clear();
@@ -96,7 +101,7 @@ impl Outbox {
 
     /// Drops every frame of which no byte is out: a slow consumer is not made to read what it did
     /// not read before.
-    pub fn drop_unbegun(&mut self) {
+    pub(crate) fn drop_unbegun(&mut self) {
         let (begun, end) = self.begun_frame();
         if begun < self.sent {
             self.bytes.truncate(end);

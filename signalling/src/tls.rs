@@ -31,7 +31,7 @@ const USUAL_NAMES: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 
 /// The certificate by which a relay shows who it is. New connections use the newest one, those that
 /// run keep theirs.
-pub struct Tls {
+pub(crate) struct Tls {
     /// `None` for a certificate made here.
     files: RefCell<Option<Files>>,
     current: RefCell<Current>,
@@ -57,7 +57,7 @@ impl Tls {
     ///
     /// # Errors
     /// Says which file cannot be used, and why; or which name a certificate cannot be made for.
-    pub fn load(source: &Certificate) -> anyhow::Result<Self> {
+    pub(crate) fn load(source: &Certificate) -> anyhow::Result<Self> {
         let (files, current) = match source {
             Certificate::Files { certificate, key } => {
                 let mut files = Files::new(certificate, key);
@@ -76,19 +76,19 @@ impl Tls {
     ///
     /// # Errors
     /// Never, with a certificate that could be loaded; rustls does not promise it.
-    pub fn accept(&self) -> Result<ServerConnection, rustls::Error> {
+    pub(crate) fn accept(&self) -> Result<ServerConnection, rustls::Error> {
         ServerConnection::new(Arc::clone(&self.current.borrow().config))
     }
 
     /// The SHA-256 of the certificate, as `AA:BB:..`: what peers may trust where no authority vouches
     /// for it.
-    pub fn fingerprint(&self) -> String {
+    pub(crate) fn fingerprint(&self) -> String {
         self.current.borrow().fingerprint.clone()
     }
 
     /// Reads the files again if they changed. A new pair that cannot be used leaves the old one in
     /// place, and the log says why, once.
-    pub fn refresh(&self) {
+    pub(crate) fn refresh(&self) {
         match self.reload() {
             Ok(false) => {}
             Ok(true) => info!(
