@@ -4,8 +4,11 @@
 //! no clock, socket, task or lock here, and nothing depends on the order of a hash table, so a
 //! history of events always has the same effects. `PROTOCOL.md` is the normative text.
 
+mod number;
+mod overview;
+mod rooms;
+
 use std::collections::{HashMap, VecDeque};
-use std::hash::{BuildHasherDefault, Hasher};
 use std::mem;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,34 +19,9 @@ use tracing::{debug, info};
 use crate::config::Limits;
 use crate::frame::{CloseReason, Message};
 
-/// A connection, from its acceptance to its end; never used again for another one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ConnectionId(pub u64);
-
-/// Finds what belongs to a connection. The numbers are ours, one after the other, so that nobody can
-/// choose them to collide, and nothing is gained by scrambling them well.
-pub(crate) type ByConnection<T> = HashMap<ConnectionId, T, BuildHasherDefault<NumberHasher>>;
-
-/// Hashes one number. See [`ByConnection`].
-#[derive(Default)]
-pub(crate) struct NumberHasher(u64);
-
-impl Hasher for NumberHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.write_u64(u64::from(*byte));
-        }
-    }
-
-    fn write_u64(&mut self, number: u64) {
-        // Knuth's multiplier: both ends of the product differ from one number to the next.
-        self.0 = (self.0 ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    }
-}
+pub(crate) use number::ByConnection;
+pub use number::ConnectionId;
+pub use overview::{Census, PeerView, PlaceView, RoomView, Tally};
 
 /// What a token allows. By default everything a peer may do.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -142,61 +120,6 @@ pub struct Relay {
     tally: Tally,
 }
 
-/// What has happened since the relay began.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Tally {
-    /// How often a peer registered.
-    pub registrations: u64,
-    /// How often a session began.
-    pub sessions: u64,
-    /// How often a peer joined a room.
-    pub joins: u64,
-    /// Messages that had no meaning and were met with silence.
-    pub ignored: u64,
-    /// Messages that were answered with `ERROR`.
-    pub errors: u64,
-}
-
-/// How much of everything there is now.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Census {
-    /// Registered peers.
-    pub peers: usize,
-    /// Rooms with at least one member.
-    pub rooms: usize,
-    /// Pairs of peers in a session.
-    pub sessions: usize,
-}
-
-/// A registered peer, as seen from outside.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PeerView {
-    /// Its id.
-    pub id: PeerId,
-    /// Where it is.
-    pub place: PlaceView,
-}
-
-/// Where a peer is, as seen from outside.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum PlaceView {
-    /// Registered, and free to be called.
-    Lobby,
-    /// In that room.
-    Room(RoomId),
-    /// In a session with that peer.
-    Session(PeerId),
-}
-
-/// A room, as seen from outside.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RoomView {
-    /// Its id.
-    pub id: RoomId,
-    /// Its members in order of joining.
-    pub peers: Vec<PeerId>,
-}
-
 #[derive(Debug)]
 enum Connection {
     /// No `HELLO` yet.
@@ -282,62 +205,6 @@ impl Relay {
         match self.peer(connection)?.place {
             Place::Session(partner) => Some(partner),
             Place::Lobby | Place::Room(_) => None,
-        }
-    }
-
-    /// What has happened since the relay began.
-    pub fn tally(&self) -> Tally {
-        self.tally
-    }
-
-    /// How much of everything there is now.
-    pub fn census(&self) -> Census {
-        Census {
-            peers: self.peers.len(),
-            rooms: self.rooms.len(),
-            sessions: self.sessions,
-        }
-    }
-
-    /// Everybody who is registered, in the order of their ids.
-    pub fn peers(&self) -> Vec<PeerView> {
-        let mut peers: Vec<_> = self
-            .connections
-            .values()
-            .filter_map(|connection| match connection {
-                Connection::Registered(peer) => Some(PeerView {
-                    id: peer.id.clone(),
-                    place: self.view_of(&peer.place),
-                }),
-                Connection::Greeting { .. } | Connection::Closing => None,
-            })
-            .collect();
-        peers.sort_unstable_by(|a, b| a.id.cmp(&b.id));
-        peers
-    }
-
-    /// All rooms, in the order of their ids.
-    pub fn rooms(&self) -> Vec<RoomView> {
-        let mut rooms: Vec<_> = self
-            .rooms
-            .iter()
-            .map(|(id, members)| RoomView {
-                id: id.clone(),
-                peers: self.ids(members, None),
-            })
-            .collect();
-        rooms.sort_unstable_by(|a, b| a.id.cmp(&b.id));
-        rooms
-    }
-
-    fn view_of(&self, place: &Place) -> PlaceView {
-        match place {
-            Place::Lobby => PlaceView::Lobby,
-            Place::Room(room) => PlaceView::Room(room.clone()),
-            // Both sides of a session leave it in the same turn.
-            Place::Session(partner) => self
-                .peer(*partner)
-                .map_or(PlaceView::Lobby, |peer| PlaceView::Session(peer.id.clone())),
         }
     }
 
@@ -510,90 +377,6 @@ impl Relay {
         }
     }
 
-    fn join_room(&mut self, newcomer: ConnectionId, room: RoomId, effects: &mut Vec<Effect>) {
-        let members = self.rooms.get(&room).map_or(0, Vec::len);
-        let is_full = members >= self.max_peers_per_room;
-        let Some(peer) = self.peer_mut(newcomer) else {
-            return;
-        };
-        if peer.only_room.as_ref().is_some_and(|only| *only != room) {
-            return self.refuse(newcomer, &Refusal::NotAllowed, effects);
-        }
-        if is_full {
-            return self.refuse(newcomer, &Refusal::RoomFull(room.as_str()), effects);
-        }
-        peer.place = Place::Room(room.clone());
-        let id = peer.id.clone();
-        debug!(peer = ?id, ?room, "joined");
-        self.tally.joins += 1;
-        let others = self.rooms.get(&room).cloned().unwrap_or_default();
-        tell(
-            newcomer,
-            &ServerMessage::RoomOk(self.ids(&others, None)),
-            effects,
-        );
-        tell_all(&others, &ServerMessage::RoomPeerJoined(id), effects);
-        self.rooms.entry(room).or_default().push(newcomer);
-    }
-
-    fn received_in_room(
-        &mut self,
-        from: ConnectionId,
-        message: Message<'_>,
-        effects: &mut Vec<Effect>,
-    ) {
-        let Message::Text(line) = message else {
-            return self.refuse(from, &Refusal::AlreadyInRoom, effects);
-        };
-        match ClientMessage::parse(line) {
-            Ok(ClientMessage::RoomPeerMsg { to, payload }) => {
-                let payload_at = line.len() - payload.len();
-                self.pass_in_room(from, to, payload_at, effects);
-            }
-            Ok(ClientMessage::RoomPeerList) => {
-                let room = self.peer(from).and_then(Peer::room);
-                let members = room.and_then(|room| self.rooms.get(room));
-                let members = members.map_or(&[][..], Vec::as_slice);
-                let others = ServerMessage::RoomPeerList(self.ids(members, Some(from)));
-                tell(from, &others, effects);
-            }
-            Err(Malformed::MissingArgument(verb @ Verb::RoomPeerMsg)) => {
-                self.refuse(from, &Refusal::MissingArgument(verb), effects);
-            }
-            Ok(ClientMessage::Hello(_) | ClientMessage::Session(_) | ClientMessage::Room(_))
-            | Err(
-                Malformed::MissingArgument(_)
-                | Malformed::InvalidPeerId
-                | Malformed::InvalidRoomId(_)
-                | Malformed::Unknown,
-            ) => self.refuse(from, &Refusal::AlreadyInRoom, effects),
-        }
-    }
-
-    fn pass_in_room(
-        &mut self,
-        from: ConnectionId,
-        to: &str,
-        payload_at: usize,
-        effects: &mut Vec<Effect>,
-    ) {
-        let Some(&addressee) = self.peers.get(to) else {
-            return self.refuse(from, &Refusal::PeerNotFound(to), effects);
-        };
-        let (Some(sender), Some(receiver)) = (self.peer(from), self.peer(addressee)) else {
-            return;
-        };
-        // The sender is in a room, so that equal places are the same room.
-        if sender.place != receiver.place {
-            return self.refuse(from, &Refusal::PeerNotInRoom(to), effects);
-        }
-        effects.push(Effect::PassOn {
-            to: addressee,
-            from: sender.id.clone(),
-            payload_at,
-        });
-    }
-
     fn refuse(&mut self, to: ConnectionId, refusal: &Refusal<'_>, effects: &mut Vec<Effect>) {
         self.tally.errors += 1;
         let error = ServerMessage::Error(&refusal.to_string());
@@ -669,24 +452,6 @@ impl Relay {
         }
     }
 
-    fn leave_room(
-        &mut self,
-        leaver: ConnectionId,
-        id: PeerId,
-        room: RoomId,
-        effects: &mut Vec<Effect>,
-    ) {
-        let Some(members) = self.rooms.get_mut(&room) else {
-            return;
-        };
-        members.retain(|&member| member != leaver);
-        if members.is_empty() {
-            self.rooms.remove(&room);
-        } else {
-            tell_all(members, &ServerMessage::RoomPeerLeft(id), effects);
-        }
-    }
-
     fn ids(&self, members: &[ConnectionId], except: Option<ConnectionId>) -> Vec<PeerId> {
         members
             .iter()
@@ -706,15 +471,6 @@ impl Relay {
         match self.connections.get_mut(&connection)? {
             Connection::Registered(peer) => Some(peer),
             Connection::Greeting { .. } | Connection::Closing => None,
-        }
-    }
-}
-
-impl Peer {
-    fn room(&self) -> Option<&RoomId> {
-        match &self.place {
-            Place::Room(room) => Some(room),
-            Place::Lobby | Place::Session(_) => None,
         }
     }
 }
