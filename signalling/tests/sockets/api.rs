@@ -19,7 +19,7 @@ use crate::schema::Document;
 pub(crate) const OPERATOR: &str = "the-secret-of-the-operators";
 pub(crate) const GUEST: &str = "the-secret-of-the-guests";
 const TURN_SECRET: &str = "the-secret-of-the-turn-server";
-const HANDSHAKE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\n\
+pub(crate) const HANDSHAKE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\n\
     Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
 
 /// A relay with a token file, a list of origins, and a TURN server.

@@ -5,6 +5,7 @@ use std::net::TcpStream;
 
 use rustls::{ClientConnection, StreamOwned};
 
+use crate::api::HANDSHAKE;
 use crate::http::{Answer, parse};
 use crate::running::PATIENCE;
 use crate::tls::EncryptedRelay;
@@ -63,10 +64,7 @@ fn what_is_said_in_one_breath_with_the_request_is_heard_to_its_end() {
         .expect("the relay hears");
     hear_until(&mut stream, b"OK\n");
     // One record of TLS, of which a reader of HTTP takes only a part.
-    let mut breath = b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n\
-        Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
-        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-        .to_vec();
+    let mut breath = format!("GET / HTTP/1.1\r\nHost: localhost\r\n{HANDSHAKE}\r\n").into_bytes();
     breath.extend(said("HELLO talker"));
     while breath.len() < 15_000 {
         breath.extend(said("an unknown line, of which the relay says nothing"));
