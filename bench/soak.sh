@@ -15,7 +15,8 @@ Starts a relay and puts calls and rooms on it, one round after the other, each o
 After a round, when all of them are gone, it prints what the relay takes: memory, descriptors, threads.
 At the end it compares the last third of the rounds with the first: more than 5 % above it is a leak,
 which is exit code 1. Of memory it has to be more than 1 MiB too, for tables grow by doubling, whenever
-more happened in a few seconds than ever before. One round before them all is not counted. ALDIS_BIN is the folder of the programs; without it they are built.
+more happened in a few seconds than ever before. One round before them all is not counted.
+ALDIS_BIN is the folder of the programs; without it they are built.
 END
 }
 
