@@ -30,7 +30,8 @@ pub(crate) struct Readiness {
     pub(crate) writing: bool,
 }
 
-/// An epoll instance (`man 7 epoll`), level-triggered. A socket that is closed is no longer in it.
+/// An epoll instance (`man 7 epoll`), level-triggered but for the bell. A socket that is closed is no
+/// longer in it.
 pub(crate) struct Watch {
     epoll: OwnedFd,
 }
