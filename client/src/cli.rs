@@ -90,7 +90,8 @@ pub struct ConnectionArgs {
     #[arg(long, value_name = "SHA256")]
     tls_fingerprint: Option<Fingerprint>,
 
-    /// Read the token for the relay from this file, anew for every connection; it goes before --token
+    /// Read the token for the relay from this file, where it stands alone, anew for every connection;
+    /// it goes before --token
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
 

@@ -7,6 +7,7 @@ use async_channel::{Receiver, Sender, bounded};
 use async_std::future::timeout;
 use async_std::task::JoinHandle;
 use async_tungstenite::tungstenite::client::IntoClientRequest as _;
+use async_tungstenite::tungstenite::error::ProtocolError;
 use async_tungstenite::tungstenite::http::{StatusCode, header};
 use async_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use async_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
@@ -18,7 +19,7 @@ use protocol::{ClientMessage, PeerId};
 use url::Url;
 
 use crate::failure::{Failure, FailureKind};
-use crate::wire::{Way, Wire, label, unreachable};
+use crate::wire::{Way, Wire, is_encrypted, label, unreachable};
 
 /// How long connecting and registering may take together.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(10);
@@ -150,6 +151,13 @@ async fn connect(way: &Way, id: &PeerId) -> Result<(Sending, Receiving), Failure
 fn not_opened(way: &Way, error: &Error) -> Failure {
     let server = way.server();
     let relay = label(server);
+    let no_http = matches!(error, Error::Protocol(ProtocolError::HttparseError(_)));
+    if no_http && !is_encrypted(server) {
+        return unreachable(
+            server,
+            "it does not speak HTTP there; try wss:// instead of ws://",
+        );
+    }
     let Error::Http(response) = error else {
         return unreachable(server, &error.to_string());
     };

@@ -29,6 +29,10 @@ use crate::failure::{Failure, FailureKind};
 /// The longest token that is sent, in bytes: no relay reads a longer one.
 const MAX_TOKEN_BYTES: u64 = 4096;
 
+/// What webpki, of which rustls passes on no more than the name, says of a certificate that may sign
+/// others: `openssl req -x509` makes such a one where nothing else is asked for.
+const AUTHORITY: &str = "CaUsedAsEndEntity";
+
 /// The way to one relay, ready to be taken again and again.
 pub struct Way {
     relay: Relay,
@@ -114,8 +118,8 @@ impl Way {
             }
             Ok(_) | Err(_) => Err(Failure::new(
                 FailureKind::NotAdmitted,
-                "The token for the relay is none: a token has no blanks and no letters but those \
-                 of ASCII, and is not empty.",
+                "What was given as the token for the relay is none: a token is a single word, of \
+                 ASCII alone.",
             )),
         }
     }
@@ -193,7 +197,9 @@ fn distrust(error: &CertificateError) -> String {
              --tls-fingerprint, or the certificate with --tls-ca"
             .into(),
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-            "its certificate is for another name than the one in its address".into()
+            "its certificate is for another name than the one in its address; use a name that it \
+             is for, or give its fingerprint with --tls-fingerprint"
+                .into()
         }
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
             "its certificate has expired, or the clock of this machine is wrong".into()
@@ -201,6 +207,12 @@ fn distrust(error: &CertificateError) -> String {
         CertificateError::Other(OtherError(error)) => match error.downcast_ref() {
             Some(AnotherCertificate { found, expected }) => {
                 format!("its fingerprint is {found} and not {expected}")
+            }
+            None if error.to_string() == AUTHORITY => {
+                "its certificate is that of an authority (CA:TRUE), which signs others and is none \
+                 for a relay; make one with CA:FALSE, or give its fingerprint with \
+                 --tls-fingerprint"
+                    .into()
             }
             None => format!("there is something wrong with its certificate, {error}"),
         },

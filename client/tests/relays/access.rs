@@ -13,7 +13,7 @@ use client::config::{Fingerprint, Relay as Address, Secret, Token, Trust};
 use client::failure::{Failure, FailureKind};
 use client::presence::PresenceEvent;
 use futures_rustls::TlsAcceptor;
-use rcgen::{CertificateParams, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
 use rustls::ServerConfig;
 use sha2::{Digest as _, Sha256};
 
@@ -30,9 +30,13 @@ struct Encrypted {
 impl Encrypted {
     /// Its certificate is for one name or address.
     async fn start(name: &str) -> Self {
+        Self::with(name, IsCa::ExplicitNoCa).await
+    }
+
+    async fn with(name: &str, is_ca: IsCa) -> Self {
         let key = KeyPair::generate().expect("a key");
         let mut params = CertificateParams::new([name.to_owned()]).expect("a name");
-        params.is_ca = IsCa::ExplicitNoCa;
+        params.is_ca = is_ca;
         let certificate = params.self_signed(&key).expect("a certificate");
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let key = rustls::pki_types::PrivatePkcs8KeyDer::from(key.serialize_der());
@@ -158,6 +162,21 @@ fn a_relay_that_is_another_one_is_refused_in_words() {
 }
 
 #[test]
+fn the_certificate_of_an_authority_is_refused_with_what_to_do_unless_it_is_pinned() {
+    block_on(async {
+        let is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let encrypted = Encrypted::with("127.0.0.1", is_ca).await;
+        let file = File::new(&encrypted.pem);
+        let refused = refusal(encrypted.trusted(Trust::Authorities(file.0.clone()))).await;
+        assert_eq!(refused.kind, FailureKind::RelayUntrusted, "{refused}");
+        assert!(refused.sentence.contains("CA:FALSE"), "{refused}");
+
+        let pinned = encrypted.trusted(Trust::Certificate(encrypted.fingerprint));
+        assert_registers(&encrypted.relay, pinned).await;
+    });
+}
+
+#[test]
 fn what_cannot_be_trusted_at_all_is_said() {
     block_on(async {
         let encrypted = Encrypted::start("127.0.0.1").await;
@@ -186,6 +205,19 @@ fn a_relay_without_tls_is_told_apart() {
         let failure = refusal(address).await;
         assert_eq!(failure.kind, FailureKind::RelayUnreachable);
         assert!(failure.sentence.contains("try ws:// instead"), "{failure}");
+    });
+}
+
+#[test]
+fn a_relay_with_tls_is_told_apart_by_who_comes_without() {
+    block_on(async {
+        let encrypted = Encrypted::start("127.0.0.1").await;
+        let mut address = encrypted.relay.address();
+        let server = address.server.as_str().replace("wss:", "ws:");
+        address.server = server.parse().expect("a URL");
+        let failure = refusal(address).await;
+        assert_eq!(failure.kind, FailureKind::RelayUnreachable);
+        assert!(failure.sentence.contains("try wss:// instead"), "{failure}");
     });
 }
 
