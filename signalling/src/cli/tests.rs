@@ -434,11 +434,16 @@ fn the_filter_many_programs_share_is_understood_and_never_a_reason_not_to_start(
     assert_eq!(log(&[], &both, ""), "error");
     assert_eq!(log(&[], &shared("a=b=c,warn"), ""), "warn");
     assert_eq!(log(&[], &shared("a=b=c"), ""), "info");
-    let sentence = mistake("--log a=b=c", &[], "");
-    assert!(
-        sentence.starts_with("invalid value 'a=b=c' for --log: "),
-        "{sentence}"
-    );
+    assert_eq!(log(&[], &shared("inof,warn"), ""), "warn");
+    assert_eq!(log(&[], &shared("signalling"), ""), "signalling");
+    for wrong in ["a=b=c", "inof", "hyper=warn,inof"] {
+        let sentence = mistake(&format!("--log {wrong}"), &[], "");
+        let start = format!("invalid value '{wrong}' for --log: ");
+        assert!(sentence.starts_with(&start), "{sentence}");
+    }
+    for right in ["OFF", "5", "signalling", "hyper=warn,info", "info,"] {
+        assert_eq!(log(&[format!("--log={right}")], &[], ""), right);
+    }
 }
 
 #[test]

@@ -81,7 +81,7 @@ fn take_rust_log(filter: &str, told: &mut Told) {
     let (right, wrong): (Vec<_>, Vec<_>) = filter
         .split(',')
         .filter(|directive| !directive.trim().is_empty())
-        .partition(|directive| value::filter(directive).is_ok());
+        .partition(|directive| !value::is_mistyped(directive) && value::filter(directive).is_ok());
     for directive in wrong {
         told.notes.push(format!(
             "left out of {RUST_LOG}: {directive:?} chooses nothing"

@@ -225,10 +225,20 @@ pub fn log_format(text: &str) -> Result<LogFormat, String> {
 /// # Errors
 /// When it is none.
 pub fn log_filter(text: &str) -> Result<String, String> {
-    if text.trim().is_empty() || filter(text).is_err() {
+    let is_meant = |text: &str| !text.split(',').any(is_mistyped) && filter(text).is_ok();
+    if text.trim().is_empty() || !is_meant(text) {
         return Err("what is logged looks like debug, or info,signalling=debug".into());
     }
     Ok(text.to_owned())
+}
+
+/// Whether a part of a filter is a word that is no level. To the filter such a word is the name of a
+/// crate, so that a level with a typing error in it would keep everything out of the log, and say
+/// nothing. Whoever means a crate can say `name=trace`.
+pub fn is_mistyped(directive: &str) -> bool {
+    let word = directive.trim();
+    let is_word = !word.is_empty() && word.bytes().all(|b| b.is_ascii_alphanumeric());
+    is_word && word != env!("CARGO_PKG_NAME") && word.parse::<LevelFilter>().is_err()
 }
 
 /// The choice of lines a text stands for.
