@@ -145,8 +145,12 @@ fn option(setting: &'static Setting) -> Arg {
 pub fn task() -> Task {
     let matches = command().get_matches();
     let variables = std::env::vars_os();
-    understand(&matches, variables, |path| std::fs::read_to_string(path))
-        .unwrap_or_else(|mistake| command().error(ErrorKind::ValueValidation, mistake).exit())
+    understand(&matches, variables, |path| std::fs::read_to_string(path)).unwrap_or_else(
+        |mistake| {
+            // Alone, without how the program is used: most of it is no matter of the command line.
+            clap::Error::raw(ErrorKind::ValueValidation, format!("{mistake}\n")).exit()
+        },
+    )
 }
 
 /// What is meant by options, variables and the file that one of them names.

@@ -115,7 +115,7 @@ impl Secrets {
     pub fn sign(&self, name: &str, claims: &Claims) -> Result<String, String> {
         let entry = self
             .named(name)
-            .ok_or_else(|| format!("there is no secret called {name:?}"))?;
+            .ok_or_else(|| format!("there is no secret called {name:?} in the token file"))?;
         let mut header = Header::new(Algorithm::HS256);
         header.kid = Some(entry.name.clone());
         let token = entry

@@ -72,6 +72,11 @@ fn wrong_usage_has_an_exit_code_of_its_own() {
         assert_eq!(output.status.code(), Some(2), "{options}");
         assert_eq!(String::from_utf8_lossy(&output.stdout), "", "{options}");
     }
+    assert_eq!(
+        String::from_utf8_lossy(&run("--listen nowhere").stderr),
+        "error: invalid value 'nowhere' for --listen: an address to listen on looks like \
+         0.0.0.0:8443 or [::]:8443\n"
+    );
     assert_eq!(run("--help").status.code(), Some(0));
     assert_eq!(run("--version").status.code(), Some(0));
 }
