@@ -98,8 +98,8 @@ pub struct Limits {
     pub messages_per_second: u32,
     /// What may wait to be read by one peer, in bytes; who lets more pile up is dropped.
     pub outbox_bytes: usize,
-    /// Whether what is bounded per address is bounded for this machine's own addresses too. Behind a
-    /// proxy on the same machine everybody comes from those.
+    /// Whether what is bounded per address is bounded for loopback addresses too. Behind a proxy on
+    /// the same machine everybody comes from one of those.
     pub loopback_too: bool,
 }
 

@@ -295,7 +295,7 @@ pub static SETTINGS: &[Setting] = &[
         name: "limit-loopback",
         heading: LIMITS,
         value_name: "true|false",
-        help: "Keep the bounds per address for this machine's own addresses too",
+        help: "Keep the bounds per address for loopback addresses (127.0.0.1, ::1) too",
         kind: Kind::Switch,
         take: |to, text| {
             put(
