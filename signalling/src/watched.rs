@@ -130,36 +130,21 @@ fn invalid(sentence: String) -> io::Error {
 }
 
 #[cfg(test)]
+#[path = "../tests/support/folder.rs"]
+pub(crate) mod folder;
+
+#[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt;
-    use std::process;
-    use std::sync::atomic::{AtomicUsize, Ordering};
 
     use rustix::fs::{CWD, FileType, Mode, mknodat};
 
+    use super::folder::Folder;
     use super::*;
 
-    /// A folder of one test, gone with it.
-    struct Folder(PathBuf);
-
     impl Folder {
-        fn new() -> Self {
-            static COUNT: AtomicUsize = AtomicUsize::new(0);
-            let count = COUNT.fetch_add(1, Ordering::Relaxed);
-            let name = format!("aldis-watched-{}-{count}", process::id());
-            let path = std::env::temp_dir().join(name);
-            fs::create_dir(&path).expect("a new folder");
-            Self(path)
-        }
-
         fn file(&self) -> PathBuf {
-            self.0.join("file")
-        }
-    }
-
-    impl Drop for Folder {
-        fn drop(&mut self) {
-            let _ = fs::remove_dir_all(&self.0);
+            self.path().join("file")
         }
     }
 
@@ -193,7 +178,7 @@ mod tests {
         write(&path, "one", 0o600);
         let mut file = WatchedFile::new(&path);
         assert_eq!(changed(&mut file).as_deref(), Some("one"));
-        let next = folder.0.join("next");
+        let next = folder.path().join("next");
         write(&next, "two", 0o600);
         let times = fs::FileTimes::new().set_modified(
             fs::metadata(&path)
@@ -242,7 +227,7 @@ mod tests {
         let folder = Folder::new();
         let pipe = folder.file();
         mknodat(CWD, &pipe, FileType::Fifo, Mode::RUSR, 0).expect("a pipe");
-        for path in [&pipe, &folder.0] {
+        for path in [pipe.as_path(), folder.path()] {
             let mut file = WatchedFile::new(path);
             let error = file.changed().expect_err("no regular file");
             assert_eq!(error.kind(), io::ErrorKind::InvalidData, "{error}");

@@ -2,40 +2,35 @@
 
 use std::fs;
 use std::io::{Read as _, Write as _};
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use rustls::{ClientConfig, ClientConnection, RootCertStore};
 
 use super::*;
+use crate::watched::folder::Folder;
 
 /// Two files of one certificate, in a folder that goes away with them.
 struct Files {
-    folder: PathBuf,
+    folder: Folder,
 }
 
 impl Files {
     fn new() -> Self {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("aldis-tls-{}-{number}", std::process::id());
-        let folder = std::env::temp_dir().join(name);
-        fs::create_dir(&folder).unwrap();
+        let folder = Folder::new();
         Self { folder }
     }
 
     fn source(&self) -> Certificate {
         Certificate::Files {
-            certificate: self.folder.join("certificate"),
-            key: self.folder.join("key"),
+            certificate: self.folder.path().join("certificate"),
+            key: self.folder.path().join("key"),
         }
     }
 
     /// Puts a new file in the place of an old one, as one does who renews certificates.
     fn put(&self, name: &str, text: &str) {
-        let new = self.folder.join("new");
+        let new = self.folder.path().join("new");
         fs::write(&new, text).unwrap();
-        fs::rename(new, self.folder.join(name)).unwrap();
+        fs::rename(new, self.folder.path().join(name)).unwrap();
     }
 
     /// Puts a new pair in place and returns the certificate.
@@ -44,12 +39,6 @@ impl Files {
         self.put("certificate", &certificate);
         self.put("key", &key);
         CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap()
-    }
-}
-
-impl Drop for Files {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.folder);
     }
 }
 
@@ -254,7 +243,7 @@ fn files_that_cannot_be_used_change_nothing_and_are_told_once() {
     files.put("certificate", "");
     let told = format!("{:#}", tls.reload().unwrap_err());
     assert!(told.contains("there is no certificate in"), "{told}");
-    fs::remove_file(files.folder.join("certificate")).unwrap();
+    fs::remove_file(files.folder.path().join("certificate")).unwrap();
     let told = format!("{:#}", tls.reload().unwrap_err());
     assert!(told.contains("cannot be read"), "{told}");
     assert_eq!(connect(&tls, &old, "localhost"), Ok(()));

@@ -3,6 +3,8 @@
 
 mod bystanders;
 mod crowd;
+#[path = "../support/folder.rs"]
+mod folder;
 mod mischief;
 #[path = "../sockets/peer.rs"]
 #[expect(dead_code, reason = "the tests of sockets use all of it")]

@@ -11,9 +11,10 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::exposition::Exposition;
+use crate::folder::Folder;
 use crate::http::{Answer, read_head, request};
 use crate::peer::Peer;
-use crate::running::{Folder, PATIENCE, Running, command, eventually, relay, start};
+use crate::running::{PATIENCE, Running, command, eventually, relay, start};
 use crate::schema::Document;
 
 pub(crate) const OPERATOR: &str = "the-secret-of-the-operators";

@@ -6,6 +6,8 @@ mod description;
 mod encrypted;
 mod endings;
 mod exposition;
+#[path = "../support/folder.rs"]
+mod folder;
 mod http;
 mod misbehaviour;
 mod peer;

@@ -9,8 +9,9 @@ use std::process::{Command, Stdio};
 
 use rustix::process::Signal;
 
+use crate::folder::Folder;
 use crate::peer::Peer;
-use crate::running::{Folder, PATIENCE, Running, command, run, start};
+use crate::running::{PATIENCE, Running, command, run, start};
 
 /// What a service manager hears.
 struct Ear {

@@ -7,8 +7,9 @@ use std::process::{Command, Stdio};
 use rustix::process::Signal;
 use serde_json::Value;
 
+use crate::folder::Folder;
 use crate::peer::Peer;
-use crate::running::{Folder, command, relay, run, start};
+use crate::running::{command, relay, run, start};
 
 fn file(folder: &Folder, content: &str) -> PathBuf {
     let path = folder.path().join("relay.toml");

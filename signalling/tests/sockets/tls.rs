@@ -8,7 +8,8 @@ use rustls::crypto::ring;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
-use crate::running::{Folder, Running, relay};
+use crate::folder::Folder;
+use crate::running::{Running, relay};
 
 /// A relay whose certificate is known.
 pub(crate) struct EncryptedRelay {

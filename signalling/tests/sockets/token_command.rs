@@ -10,8 +10,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
+use crate::folder::Folder;
 use crate::peer::Peer;
-use crate::running::{Folder, command, run, start};
+use crate::running::{command, run, start};
 
 const SECRET: &str = "correct-horse-battery-staple";
 

@@ -1,13 +1,15 @@
 //! The token file of a running relay: changed, broken, gone, and read by others.
 
+#[path = "../support/folder.rs"]
+mod folder;
+
 use std::fs::{self, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::{env, process};
 
+use folder::Folder;
 use signalling::token::Secrets;
 use signalling::token_file::TokenFile;
 
@@ -15,35 +17,25 @@ const FIRST: &str = "first the-first-of-all-secrets\n";
 const SECOND: &str = "second the-second-of-all-secrets admin\n";
 
 /// A token file in a folder of its own, both gone with it.
-struct Written(PathBuf);
+struct Written(Folder);
 
 impl Written {
     fn new(text: &str, mode: u32) -> Self {
-        static COUNT: AtomicUsize = AtomicUsize::new(0);
-        let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let folder = env::temp_dir().join(format!("aldis-tokens-{}-{count}", process::id()));
-        fs::create_dir(&folder).expect("a new folder");
-        let written = Self(folder);
+        let written = Self(Folder::new());
         written.write(text, mode);
         written
     }
 
     fn path(&self) -> PathBuf {
-        self.0.join("tokens")
+        self.0.path().join("tokens")
     }
 
     /// Puts another file in its place, so that no two have the same inode and time.
     fn write(&self, text: &str, mode: u32) {
-        let next = self.0.join("next");
+        let next = self.0.path().join("next");
         fs::write(&next, text).expect("written");
         fs::set_permissions(&next, Permissions::from_mode(mode)).expect("permitted");
         fs::rename(&next, self.path()).expect("renamed");
-    }
-}
-
-impl Drop for Written {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
     }
 }
 
@@ -134,9 +126,9 @@ fn a_file_that_cannot_be_used_is_an_error_that_says_which_and_why() {
     let problem = |path: PathBuf| format!("{:#}", TokenFile::open(&path).expect_err("refused"));
     let broken = problem(written.path());
     assert!(broken.contains("tokens: line 1: "), "{broken}");
-    let gone = problem(written.0.join("gone"));
+    let gone = problem(written.0.path().join("gone"));
     assert!(gone.contains("gone: No such file"), "{gone}");
-    let folder = problem(written.0.clone());
+    let folder = problem(written.0.path().to_owned());
     assert!(folder.contains("no regular file"), "{folder}");
     fs::write(written.path(), b"first the-first-of-all-secr\xe9ts\n").expect("written");
     let latin = problem(written.path());
