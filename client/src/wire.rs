@@ -11,7 +11,6 @@ use async_std::net::TcpStream;
 use async_tungstenite::tungstenite::http::HeaderValue;
 use futures_rustls::TlsConnector;
 use futures_rustls::client::TlsStream;
-
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject as _;
