@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use async_std::io::{Read, Write};
-use async_std::net::TcpStream;
+use async_std::net::{TcpStream, ToSocketAddrs as _};
 use async_tungstenite::tungstenite::http::HeaderValue;
 use futures_rustls::TlsConnector;
 use futures_rustls::client::TlsStream;
@@ -82,7 +82,12 @@ impl Way {
         let host = server.host_str().unwrap_or_default();
         let host = host.trim_matches(['[', ']']).to_owned();
         let port = server.port_or_known_default().unwrap_or(80);
-        let stream = TcpStream::connect((host.as_str(), port))
+        let addresses: Vec<_> = (host.as_str(), port)
+            .to_socket_addrs()
+            .await
+            .map_err(|_| unreachable(server, "its name leads to no address"))?
+            .collect();
+        let stream = TcpStream::connect(addresses.as_slice())
             .await
             .map_err(|error| unreachable(server, &error.to_string()))?;
         let _ = stream.set_nodelay(true);

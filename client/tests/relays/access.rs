@@ -221,6 +221,22 @@ fn a_relay_with_tls_is_told_apart_by_who_comes_without() {
     });
 }
 
+#[test]
+fn a_relay_whose_name_leads_nowhere_is_told_apart() {
+    block_on(async {
+        let mut address = Relay::start().await.address();
+        // No part of a name is that long, so nobody has to be asked.
+        let server = format!("ws://{}.example:8443/", "a".repeat(64));
+        address.server = server.parse().expect("a URL");
+        let failure = refusal(address).await;
+        assert_eq!(failure.kind, FailureKind::RelayUnreachable);
+        assert!(
+            failure.sentence.contains("leads to no address"),
+            "{failure}"
+        );
+    });
+}
+
 /// Lets nobody in who has not the token of the hour.
 fn guarded(request: &Request) -> Answer {
     match request.field("authorization") {
