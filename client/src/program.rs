@@ -4,6 +4,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use gst::glib;
 use tracing_subscriber::EnvFilter;
 
 use crate::allocator;
@@ -30,6 +31,7 @@ where
     if let Err(error) = allocator {
         tracing::debug!("memory may grow from call to call: {error}");
     }
+    quieten_libnice();
     let (printer, written) = Printer::new(json);
     let started = gst::init().map_err(|error| {
         let sentence = format!("GStreamer does not start: {error}");
@@ -50,4 +52,16 @@ where
     drop(printer);
     let _ = written.recv_timeout(LAST_WORDS_DEADLINE);
     code
+}
+
+/// Takes what libnice warns of into the log of those who look into something: nobody else can do
+/// anything about it, and it says so at the end of every call through TURN.
+fn quieten_libnice() {
+    glib::log_set_handler(
+        Some("libnice"),
+        glib::LogLevels::LEVEL_WARNING,
+        false,
+        false,
+        |_, _, message| tracing::debug!("libnice: {message}"),
+    );
 }
