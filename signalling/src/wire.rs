@@ -8,6 +8,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use async_io::Async;
+use async_std::task;
 use futures_util::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
 use rustls::ServerConnection;
 
@@ -145,7 +146,10 @@ impl AwaitedWire {
     pub(crate) async fn linger(mut self) {
         self.wire.get_ref().shut();
         let mut scrap = [0; SCRAP_BYTES];
-        while let Ok(1..) = self.read(&mut scrap).await {}
+        while let Ok(1..) = self.read(&mut scrap).await {
+            // Who sends as fast as this reads would keep the thread from all others.
+            task::yield_now().await;
+        }
     }
 }
 
@@ -233,4 +237,30 @@ impl AsyncWrite for AwaitedWire {
 pub(crate) fn is_for_later(error: &io::Error) -> bool {
     use io::ErrorKind::{Interrupted, WouldBlock};
     matches!(error.kind(), Interrupted | WouldBlock)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use futures_util::poll;
+
+    use super::*;
+
+    #[test]
+    fn reading_what_nobody_wants_to_know_lets_others_have_a_turn() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = listener.local_addr().expect("an address");
+        let mut peer = TcpStream::connect(address).expect("it listens");
+        let (socket, _) = listener.accept().expect("a connection");
+        socket.set_nonblocking(true).expect("a socket");
+        peer.write_all(&[0; 16 * SCRAP_BYTES]).expect("room");
+        peer.shutdown(Shutdown::Write).expect("a socket");
+        let wire = AwaitedWire::new(Wire::new(socket, None), Vec::new()).expect("a wire");
+        task::block_on(async {
+            let mut linger = Box::pin(wire.linger());
+            assert!(poll!(&mut linger).is_pending());
+            linger.await;
+        });
+    }
 }
