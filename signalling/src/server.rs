@@ -177,7 +177,11 @@ impl Server {
     pub fn drain(self, hurry: impl Future<Output = ()>) -> io::Result<Drained> {
         info!("stopping");
         self.shared.takes_peers.set(false);
-        drop(self.listener.take());
+        if let Some(listener) = self.listener.take() {
+            // The service manager may have it too, so that dropping it does not end the watch. While
+            // accepting fails, it is not watched.
+            let _ = self.shared.hub.mind(&listener, false);
+        }
         self.shared.hub.stop();
         let outcome = self.run(async {
             select_biased! {
@@ -395,4 +399,27 @@ impl std::error::Error for StartError {}
 )]
 fn now() -> Instant {
     Instant::now()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shortest_deadline_says_how_often_all_of_them_are_looked_at() {
+        assert_eq!(tick(&Deadlines::default()), Duration::from_secs(1));
+        let shorten: [fn(&mut Deadlines) -> &mut Duration; 4] = [
+            |deadlines| &mut deadlines.handshake,
+            |deadlines| &mut deadlines.hello,
+            |deadlines| &mut deadlines.ping_interval,
+            |deadlines| &mut deadlines.stall,
+        ];
+        for one in shorten {
+            let mut deadlines = Deadlines::default();
+            for (milliseconds, expected) in [(500, 50), (1, 10)] {
+                *one(&mut deadlines) = Duration::from_millis(milliseconds);
+                assert_eq!(tick(&deadlines), Duration::from_millis(expected));
+            }
+        }
+    }
 }

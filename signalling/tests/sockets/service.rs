@@ -1,15 +1,18 @@
 //! The relay under a service manager, whose part the tests play.
 
-use std::io;
-use std::net::TcpListener;
+use std::io::{self, Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::process::{Command, Stdio};
 
+use async_tungstenite::tungstenite::Message;
 use rustix::process::Signal;
 
+use crate::exposition::Exposition;
 use crate::folder::Folder;
+use crate::http::read_head;
 use crate::peer::Peer;
 use crate::running::{PATIENCE, Running, command, run, start};
 
@@ -193,10 +196,42 @@ fn a_socket_that_is_passed_is_used_and_outlives_the_relay() {
         remains.stderr
     );
     // Who comes between two relays waits for the second.
-    let early = std::net::TcpStream::connect(address).expect("somebody listens");
+    let early = TcpStream::connect(address).expect("somebody listens");
     let second = served(&listener);
     Peer::registered(&second, "b");
     drop(early);
+}
+
+#[test]
+fn a_relay_that_stops_leaves_newcomers_to_the_next_one_without_looking_at_them_again_and_again() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let relay = served(&listener);
+    let mut operator = TcpStream::connect(relay.address).expect("the relay listens");
+    operator.set_read_timeout(Some(PATIENCE)).expect("a time");
+    turns(&mut operator);
+    // Closing takes as long as this peer likes.
+    let mut peer = Peer::registered(&relay, "a");
+    relay.signal(Signal::TERM);
+    assert!(matches!(peer.socket.read(), Ok(Message::Close(_))));
+    let _newcomer = TcpStream::connect(relay.address).expect("somebody listens");
+    let before = turns(&mut operator);
+    for _ in 1..20 {
+        turns(&mut operator);
+    }
+    let turns = turns(&mut operator) - before;
+    assert!(turns < 200.0, "{turns} turns for 20 questions");
+}
+
+/// How many turns the relay took so far, asked over a connection that stays.
+fn turns(operator: &mut TcpStream) -> f64 {
+    operator
+        .write_all(b"GET /metrics HTTP/1.1\r\nHost: relay\r\n\r\n")
+        .expect("the relay hears");
+    let length = read_head(operator).header("content-length").map(str::parse);
+    let mut text = vec![0; length.expect("a length").expect("a number")];
+    operator.read_exact(&mut text).expect("an answer in time");
+    let figures = Exposition::parse(&String::from_utf8_lossy(&text));
+    figures.value("aldis_relay_turn_duration_seconds_count")
 }
 
 #[test]
