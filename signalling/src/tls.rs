@@ -193,7 +193,7 @@ fn read_key(file: &mut WatchedFile) -> anyhow::Result<PrivateKeyDer<'static>> {
             path.display()
         ),
         // What is wrong with a key is not quoted.
-        Err(_) => bail!("the key in {} is no PEM", path.display()),
+        Err(_) => bail!("the key in {} is no PEM, or has a password", path.display()),
     }
 }
 

@@ -273,5 +273,10 @@ fn what_is_wrong_with_a_file_is_said_and_no_key_is_quoted() {
     assert!(says(&locked).contains("without a password"));
     assert!(says("").contains("no private key in"));
     assert!(says(&cut).contains("is no PEM"));
+    // As `openssl ec -aes128` writes it.
+    let mark =
+        "-----BEGIN EC PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00\n\n";
+    let locked = format!("{mark}AAAA\n-----END EC PRIVATE KEY-----\n");
+    assert!(says(&locked).contains("has a password"));
     assert!(says(&key).contains("does not belong"));
 }
