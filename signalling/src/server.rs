@@ -315,6 +315,9 @@ impl Porter for Server {
                     self.take_in(socket, from.ip());
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                // One of many, who did not wait (accept(2) says which failures are those of one only).
+                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => {
                     self.shared.takes_peers.set(false);
                     let _ = self.shared.hub.mind(listener, false);
