@@ -30,8 +30,8 @@ pub struct Admission {
     limits: Limits,
     connections: usize,
     handshakes: usize,
-    /// Connections of each network that has one, where that is bounded.
-    from: HashMap<Network, usize>,
+    /// What each network has that has anything, where that is bounded.
+    from: HashMap<Network, Share>,
     arrivals: Arrivals,
     began: Option<Instant>,
     forgot_at: Duration,
@@ -44,6 +44,13 @@ type Arrivals = RateLimiter<Network, HashMapStateStore<Network>, GivenTime, NoOp
 enum Network {
     V4(Ipv4Addr),
     V6([u16; 4]),
+}
+
+/// What one network has.
+#[derive(Clone, Copy, Debug, Default)]
+struct Share {
+    connections: usize,
+    handshakes: usize,
 }
 
 /// The time of the event at hand, since the first one.
@@ -102,12 +109,16 @@ impl Admission {
             return Err(Refused::TooManyHandshakes);
         }
         if let Some(network) = self.bounded(from) {
-            let there = self.from.get(&network).copied().unwrap_or_default();
-            if there >= self.limits.connections_per_address {
+            let mut share = self.from.get(&network).copied().unwrap_or_default();
+            if share.connections >= self.limits.connections_per_address
+                || share.handshakes >= self.limits.handshakes_per_address()
+            {
                 return Err(Refused::TooManyFromAddress);
             }
             self.spend_arrival(network, now)?;
-            self.from.insert(network, there + 1);
+            share.connections += 1;
+            share.handshakes += 1;
+            self.from.insert(network, share);
         }
         self.connections += 1;
         self.handshakes += 1;
@@ -115,8 +126,12 @@ impl Admission {
     }
 
     /// One handshake is over, the WebSocket is open; the connection goes on.
-    pub fn greeted(&mut self) {
+    pub fn greeted(&mut self, from: IpAddr) {
         self.handshakes = self.handshakes.saturating_sub(1);
+        let network = self.bounded(from);
+        if let Some(share) = network.and_then(|network| self.from.get_mut(&network)) {
+            share.handshakes = share.handshakes.saturating_sub(1);
+        }
     }
 
     /// A connection that had arrived is gone; `was_greeted` when [`greeted`](Self::greeted) was said
@@ -129,9 +144,12 @@ impl Admission {
         let Some(network) = self.bounded(from) else {
             return;
         };
-        if let Some(count) = self.from.get_mut(&network) {
-            *count -= 1;
-            if *count == 0 {
+        if let Some(share) = self.from.get_mut(&network) {
+            share.connections = share.connections.saturating_sub(1);
+            if !was_greeted {
+                share.handshakes = share.handshakes.saturating_sub(1);
+            }
+            if share.connections == 0 {
                 self.from.remove(&network);
             }
         }

@@ -21,6 +21,12 @@ pub const OUTBOX_BYTES: usize = 4 * limits::MAX_MESSAGE_BYTES + 4096;
 /// With [`OUTBOX_BYTES`] it is a good 256 KiB; what one turn may add stays below the rest.
 pub const CONGESTED_ABOVE: usize = 4;
 
+/// The part of all handshakes under way that one address may have, ...
+const HANDSHAKES_SHARE: usize = 16;
+
+/// ... but never fewer than a browser has at once for one page.
+const LEAST_HANDSHAKES: usize = 8;
+
 /// What is read at once, in bytes. There is one buffer for all connections.
 pub const READ_BYTES: usize = 64 * 1024;
 
@@ -157,6 +163,12 @@ impl Config {
 }
 
 impl Limits {
+    /// How many of the handshakes under way may be of one address: a few addresses alone cannot keep
+    /// everybody else waiting.
+    pub fn handshakes_per_address(&self) -> usize {
+        (self.handshakes / HANDSHAKES_SHARE).max(LEAST_HANDSHAKES)
+    }
+
     /// The least [`Limits::outbox_bytes`] for the longest message there may be: room for the longest
     /// answer, and for what one turn may add to an outbox that is nearly congested.
     pub fn least_outbox_bytes(&self) -> usize {

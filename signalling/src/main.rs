@@ -54,8 +54,14 @@ fn run(mut config: Config) -> anyhow::Result<()> {
         .context("cannot take part in the system's signals")?;
     let wanted = config.limits.connections;
     let granted = fit_descriptors(&mut config);
+    let is_open = !config.listen.ip().is_loopback() && config.token_file.is_none();
     let server = listen(config)?;
     announce(&server);
+    if is_open {
+        info!(
+            "everybody who reaches this address may enter: docs/relay.md says what a relay needs where strangers can"
+        );
+    }
     if granted < wanted {
         tell_of_fewer(granted, wanted);
     }

@@ -26,7 +26,7 @@ impl Visit {
     /// Its handshake is over.
     pub(crate) fn greeted(&mut self) {
         self.is_greeted = true;
-        self.admission.borrow_mut().greeted();
+        self.admission.borrow_mut().greeted(self.from);
     }
 }
 

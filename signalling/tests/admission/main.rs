@@ -34,7 +34,7 @@ fn connections_are_bounded_in_all_and_one_that_leaves_makes_room() {
     for host in 1..=6 {
         let from = address(&format!("192.0.2.{host}"));
         assert_eq!(admission.arrive(from, now), Ok(()));
-        admission.greeted();
+        admission.greeted(from);
     }
     let late = address("192.0.2.7");
     let full = Err(Refused::TooManyConnections);
@@ -55,11 +55,35 @@ fn handshakes_are_bounded_and_one_that_ends_makes_room_however_it_ends() {
     }
     let busy = Err(Refused::TooManyHandshakes);
     assert_eq!(admission.arrive(from(5), now), busy);
-    admission.greeted();
+    admission.greeted(from(1));
     assert_eq!(admission.arrive(from(5), now), Ok(()));
     assert_eq!(admission.arrive(from(6), now), busy);
     admission.leave(from(2), false);
     assert_eq!(admission.arrive(from(6), now), Ok(()));
+}
+
+#[test]
+fn one_address_alone_does_not_have_all_the_handshakes() {
+    let limits = Limits {
+        handshakes: 160,
+        ..Limits::default()
+    };
+    let mut admission = Admission::new(&limits);
+    let (greedy, other) = (address("192.0.2.1"), address("192.0.2.2"));
+    let now = beginning();
+    for _ in 0..10 {
+        assert_eq!(admission.arrive(greedy, now), Ok(()));
+    }
+    let refused = Err(Refused::TooManyFromAddress);
+    assert_eq!(admission.arrive(greedy, now), refused);
+    assert_eq!(admission.arrive(other, now), Ok(()));
+    admission.greeted(greedy);
+    assert_eq!(admission.arrive(greedy, now), Ok(()));
+    assert_eq!(admission.arrive(greedy, now), refused);
+    admission.leave(greedy, false);
+    admission.leave(greedy, true);
+    assert_eq!(admission.arrive(greedy, now), Ok(()));
+    assert_eq!(admission.arrive(greedy, now), refused);
 }
 
 #[test]
@@ -76,7 +100,7 @@ fn an_address_has_its_share_whichever_way_it_is_written() {
         let now = beginning();
         for from in [one, same, one] {
             assert_eq!(admission.arrive(address(from), now), Ok(()));
-            admission.greeted();
+            admission.greeted(address(from));
         }
         let refused = Err(Refused::TooManyFromAddress);
         assert_eq!(admission.arrive(address(same), now), refused);
@@ -116,7 +140,7 @@ fn this_machine_is_bounded_by_its_address_only_if_asked_for() {
         let mut admission = Admission::new(&limits());
         for _ in 0..6 {
             assert_eq!(admission.arrive(address(from), now), Ok(()));
-            admission.greeted();
+            admission.greeted(address(from));
         }
         let mut admission = Admission::new(&Limits {
             loopback_too: true,
@@ -124,7 +148,7 @@ fn this_machine_is_bounded_by_its_address_only_if_asked_for() {
         });
         for _ in 0..3 {
             assert_eq!(admission.arrive(address(from), now), Ok(()));
-            admission.greeted();
+            admission.greeted(address(from));
         }
         let refused = Err(Refused::TooManyFromAddress);
         assert_eq!(admission.arrive(address(from), now), refused);

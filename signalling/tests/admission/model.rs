@@ -134,10 +134,10 @@ proptest! {
                     prop_assert_eq!(admission.arrive(from, now), model.arrive(index));
                 }
                 Step::Greet(index) if !model.here.is_empty() => {
-                    let (_, greeted) = index.get_mut(&mut model.here);
+                    let (who, greeted) = index.get_mut(&mut model.here);
                     if !*greeted {
                         *greeted = true;
-                        admission.greeted();
+                        admission.greeted(address(ADDRESSES[*who]));
                     }
                 }
                 Step::Leave(index) if !model.here.is_empty() => {
