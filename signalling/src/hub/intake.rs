@@ -119,7 +119,9 @@ impl State {
     }
 
     pub(super) fn keep_rest(&mut self, id: ConnectionId, rest: &[u8]) {
-        if let Some(connection) = self.open_connection(id) {
+        if !rest.is_empty()
+            && let Some(connection) = self.open_connection(id)
+        {
             connection.rest = rest.to_vec();
         }
     }
@@ -148,7 +150,7 @@ impl State {
                     run.add(is_text, bytes, at + payload.start..at + payload.end);
                 }
                 (incoming, _) => {
-                    self.send_run(id, &mut run, bytes, now);
+                    self.send_run(partner, &mut run, bytes, now);
                     self.act(id, incoming, &bytes[at..], now);
                     if self.open_connection(id).is_none() {
                         return bytes.len();
@@ -158,7 +160,7 @@ impl State {
             }
             at += used;
         };
-        self.send_run(id, &mut run, bytes, now);
+        self.send_run(partner, &mut run, bytes, now);
         let reason = broken.or_else(|| self.has_said_too_much(id, frames));
         if let Some(connection) = self.connections.get_mut(&id) {
             connection.decoder = decoder;
@@ -213,7 +215,13 @@ impl State {
     }
 
     /// Sends what has gathered to the partner, straight into its connection.
-    fn send_run(&mut self, id: ConnectionId, run: &mut Run, bytes: &[u8], now: Instant) {
+    fn send_run(
+        &mut self,
+        partner: Option<ConnectionId>,
+        run: &mut Run,
+        bytes: &[u8],
+        now: Instant,
+    ) {
         let Run {
             frames,
             payload_bytes,
@@ -224,7 +232,7 @@ impl State {
         }
         self.traffic.received_messages += frames;
         self.traffic.received_bytes += payload_bytes;
-        let Some(to) = self.relay.partner(id) else {
+        let Some(to) = partner else {
             return;
         };
         let Some(partner) = self.connections.get_mut(&to) else {
