@@ -3,7 +3,7 @@
 //!
 //! What a client sends is unmasked where it lies, and what is passed on gets its new head right
 //! before its payload, in the same place: the head of a client's frame has four bytes more. A
-//! message that comes in one frame is therefore neither copied nor allocated on its way.
+//! message that comes in one frame therefore takes no memory of its own on its way.
 
 use std::ops::Range;
 
