@@ -4,33 +4,30 @@
 //! capture, a signal, the passing of time) comes into one inbox; the [`Session`] says what is to be
 //! done; this file does it. What takes long is done elsewhere and comes back through the inbox.
 
+mod preparation;
+mod telling;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use async_channel::bounded;
-use async_signal::{Signal, Signals};
 use async_std::future::timeout;
 use async_std::task::{self, JoinHandle};
-use futures_util::StreamExt as _;
 use futures_util::future::join;
 
-use crate::capture::{Capture, Timeline};
-use crate::config::{Config, Connection, Show};
-use crate::failure::{Failure, FailureKind};
-use crate::graph;
+use crate::capture::Capture;
+use crate::config::Config;
+use crate::failure::Failure;
 use crate::inbox::{Inbox, Input, Ways};
 use crate::link::Link;
-use crate::media::{Kind, Media};
 use crate::negotiation::Step;
-use crate::peer::{CandidatePair, PeerConnection, PeerEvent, PeerSettings};
-use crate::plugins;
+use crate::peer::{PeerEvent, PeerSettings};
 use crate::presence::{Presence, PresenceEvent};
 use crate::printer::Printer;
-use crate::receive::{self, FirstFrame, Outputs};
 use crate::report::Report;
 use crate::session::{Effect, Ending, Event, Session};
-use crate::stats::Counters;
 use crate::wire::label;
+
+pub use preparation::{prepare, watch_signals};
 
 /// How long taking a call down may last before the next one is waited for all the same.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(5);
@@ -51,48 +48,6 @@ pub async fn run(config: Config, printer: Printer) -> Result<(), Failure> {
     client.leave().await;
     signals.cancel().await;
     outcome
-}
-
-/// Gets everything ready that a call will need, so that what cannot work fails now and the first call
-/// is as quick as the tenth.
-///
-/// # Errors
-/// Says what is missing: a plugin, a display, a sound server, a device.
-pub async fn prepare(
-    media: &Media,
-    connection: &Connection,
-    show: Show,
-) -> Result<(Capture, PeerSettings), Failure> {
-    plugins::check(&graph::capture_elements(media))?;
-    let timeline = Timeline::default();
-    let capture = Capture::new(media, &timeline)
-        .map_err(|error| Failure::new(FailureKind::Other, format!("{error:#}")))?;
-    let settings = PeerSettings {
-        media: media.clone(),
-        timeline,
-        outputs: outputs(show).await?,
-        ice: connection.ice.clone(),
-        ice_policy: connection.ice_policy,
-        local_address: connection.local_address,
-    };
-    let warm_up = task::spawn(warm_up(settings.clone()));
-    let rehearsed = capture.rehearse().await;
-    // Whatever came of it: a program must not end while plugins are being loaded.
-    warm_up.await;
-    rehearsed.map(|()| (capture, settings))
-}
-
-/// Calls `stop` at every signal that asks a program to end, until it says that nothing is left to
-/// stop, by false.
-///
-/// # Errors
-/// When the system does not hand out signals.
-pub fn watch_signals(stop: impl Fn() -> bool + Send + 'static) -> Result<JoinHandle<()>, Failure> {
-    let mut signals = Signals::new([Signal::Int, Signal::Term, Signal::Hup])
-        .map_err(|error| Failure::new(FailureKind::Other, format!("no signals: {error}")))?;
-    Ok(task::spawn(async move {
-        while signals.next().await.is_some() && stop() {}
-    }))
 }
 
 struct Client {
@@ -358,55 +313,6 @@ impl Client {
         }
     }
 
-    fn report_connected(&mut self, pair: Option<CandidatePair>) {
-        let Some(call) = &self.call else { return };
-        let setup_ms = call.link.age_ms();
-        let CandidatePair {
-            local,
-            remote,
-            transport,
-        } = pair.unwrap_or_default();
-        self.report(Report::Connected {
-            local,
-            remote,
-            transport,
-            setup_ms,
-        });
-    }
-
-    fn report_first_sent(&mut self, kind: Kind) {
-        let codec = self.config.media.preferred(kind).to_string();
-        let track = self
-            .capture
-            .tracks()
-            .iter()
-            .find(|track| track.kind == kind);
-        let (width, height) = track.and_then(|track| track.size()).unwrap_or_default();
-        self.report(Report::FirstFrameSent {
-            kind,
-            codec,
-            width,
-            height,
-        });
-    }
-
-    fn report_first_received(&mut self, frame: &FirstFrame) {
-        let (width, height) = frame.size.unwrap_or_default();
-        let (kind, codec) = (frame.codec.kind(), frame.codec.to_string());
-        self.report(Report::FirstFrameReceived {
-            kind,
-            codec,
-            width,
-            height,
-        });
-    }
-
-    fn report_rates(&mut self, counters: Counters) {
-        let Some(call) = &mut self.call else { return };
-        let rates = call.link.rates(counters);
-        self.report(Report::Stats(rates));
-    }
-
     fn report(&mut self, report: Report) {
         if !self.unread && self.printer.print(&report).is_err() {
             self.unread = true;
@@ -473,39 +379,6 @@ impl Call {
             tracing::error!("the call could not be taken down in time");
         }
     }
-}
-
-async fn outputs(show: Show) -> Result<Outputs, Failure> {
-    match show {
-        Show::Window => task::spawn_blocking(Outputs::window).await,
-        Show::WindowWherePossible if Outputs::display_is_there() => {
-            // Nobody asked for a window; where none can be had, none is missed.
-            Ok(task::spawn_blocking(Outputs::window)
-                .await
-                .unwrap_or(Outputs::NONE))
-        }
-        Show::WindowWherePossible | Show::Nowhere => Ok(Outputs::NONE),
-    }
-}
-
-/// Makes one offer and the decoders for what it asks for, and throws them away: plugins are loaded
-/// then, and the certificate that all connections of the process share is made.
-async fn warm_up(settings: PeerSettings) {
-    let codecs = Kind::ALL.map(|kind| settings.media.preferred(kind));
-    task::spawn_blocking(move || receive::warm_up(&codecs)).await;
-    let (described, done) = bounded(1);
-    let listener = Arc::new(move |event| {
-        if let PeerEvent::Described(_) | PeerEvent::Failed(_) = event {
-            let _ = described.try_send(());
-        }
-    });
-    let Ok(mut peer) = PeerConnection::new(&settings, listener) else {
-        return;
-    };
-    peer.negotiate(Step::CreateOffer);
-    // Late or not at all, the first call will tell.
-    let _ = timeout(CLOSE_DEADLINE, done.recv()).await;
-    peer.close().await;
 }
 
 #[expect(clippy::disallowed_methods, reason = "this loop owns the clock")]

@@ -1,0 +1,95 @@
+//! What a program does once, before its first call.
+
+use std::sync::Arc;
+
+use async_channel::bounded;
+use async_signal::{Signal, Signals};
+use async_std::future::timeout;
+use async_std::task::{self, JoinHandle};
+use futures_util::StreamExt as _;
+
+use super::CLOSE_DEADLINE;
+use crate::capture::{Capture, Timeline};
+use crate::config::{Connection, Show};
+use crate::failure::{Failure, FailureKind};
+use crate::graph;
+use crate::media::{Kind, Media};
+use crate::negotiation::Step;
+use crate::peer::{PeerConnection, PeerEvent, PeerSettings};
+use crate::plugins;
+use crate::receive::{self, Outputs};
+
+/// Gets everything ready that a call will need, so that what cannot work fails now and the first call
+/// is as quick as the tenth.
+///
+/// # Errors
+/// Says what is missing: a plugin, a display, a sound server, a device.
+pub async fn prepare(
+    media: &Media,
+    connection: &Connection,
+    show: Show,
+) -> Result<(Capture, PeerSettings), Failure> {
+    plugins::check(&graph::capture_elements(media))?;
+    let timeline = Timeline::default();
+    let capture = Capture::new(media, &timeline)
+        .map_err(|error| Failure::new(FailureKind::Other, format!("{error:#}")))?;
+    let settings = PeerSettings {
+        media: media.clone(),
+        timeline,
+        outputs: outputs(show).await?,
+        ice: connection.ice.clone(),
+        ice_policy: connection.ice_policy,
+        local_address: connection.local_address,
+    };
+    let warm_up = task::spawn(warm_up(settings.clone()));
+    let rehearsed = capture.rehearse().await;
+    // Whatever came of it: a program must not end while plugins are being loaded.
+    warm_up.await;
+    rehearsed.map(|()| (capture, settings))
+}
+
+/// Calls `stop` at every signal that asks a program to end, until it says that nothing is left to
+/// stop, by false.
+///
+/// # Errors
+/// When the system does not hand out signals.
+pub fn watch_signals(stop: impl Fn() -> bool + Send + 'static) -> Result<JoinHandle<()>, Failure> {
+    let mut signals = Signals::new([Signal::Int, Signal::Term, Signal::Hup])
+        .map_err(|error| Failure::new(FailureKind::Other, format!("no signals: {error}")))?;
+    Ok(task::spawn(async move {
+        while signals.next().await.is_some() && stop() {}
+    }))
+}
+
+async fn outputs(show: Show) -> Result<Outputs, Failure> {
+    match show {
+        Show::Window => task::spawn_blocking(Outputs::window).await,
+        Show::WindowWherePossible if Outputs::display_is_there() => {
+            // Nobody asked for a window; where none can be had, none is missed.
+            Ok(task::spawn_blocking(Outputs::window)
+                .await
+                .unwrap_or(Outputs::NONE))
+        }
+        Show::WindowWherePossible | Show::Nowhere => Ok(Outputs::NONE),
+    }
+}
+
+/// Makes one offer and the decoders for what it asks for, and throws them away: plugins are loaded
+/// then, and the certificate that all connections of the process share is made.
+async fn warm_up(settings: PeerSettings) {
+    let codecs = Kind::ALL.map(|kind| settings.media.preferred(kind));
+    task::spawn_blocking(move || receive::warm_up(&codecs)).await;
+    let (described, done) = bounded(1);
+    let listener = Arc::new(move |event| {
+        if let PeerEvent::Described(_) | PeerEvent::Failed(_) = event {
+            let _ = described.try_send(());
+        }
+    });
+    let Ok(mut peer) = PeerConnection::new(&settings, listener) else {
+        return;
+    };
+    peer.negotiate(Step::CreateOffer);
+    // Late or not at all, the first call will tell.
+    let _ = timeout(CLOSE_DEADLINE, done.recv()).await;
+    peer.close().await;
+}
