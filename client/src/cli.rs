@@ -1,5 +1,7 @@
 //! The command line: what was typed. What is meant is [`Config`].
 
+mod devices;
+
 use std::net::IpAddr;
 use std::path::PathBuf;
 
@@ -39,6 +41,9 @@ pub struct Args {
 
     #[command(flatten)]
     media: MediaArgs,
+
+    #[command(flatten)]
+    listing: devices::ListingArgs,
 
     /// Where what comes in is shown [default: window where there is a display]
     #[arg(long, value_enum, value_name = "WHERE")]
@@ -136,6 +141,9 @@ pub struct MediaArgs {
     /// The part of the screen to capture, in pixels
     #[arg(long, value_name = "X,Y,WxH")]
     region: Option<Region>,
+
+    #[command(flatten)]
+    part: devices::PartArgs,
 
     /// Leave the mouse pointer out of the picture
     #[arg(long)]
@@ -243,6 +251,7 @@ impl Args {
             },
             json: self.json,
             print_pipeline: self.print_pipeline,
+            list_devices: self.listing.list_devices,
         }
     }
 }
@@ -301,6 +310,8 @@ impl MediaArgs {
             display: self.display,
             pointer: !self.no_pointer,
             region: self.region,
+            window: self.part.window,
+            monitor: self.part.monitor,
         };
         Media {
             video: match self.video {
@@ -425,6 +436,10 @@ mod tests {
             "--framerate 0",
             "--bitrate-kbps 1",
             "--region 1x1",
+            "--window x --region 0,0,1x1",
+            "--monitor 1 --region 0,0,1x1",
+            "--monitor 1 --window x",
+            "--monitor 0",
             "--video nothing",
             "--stun turn://x:1",
             "--turn stun://x:1",

@@ -28,6 +28,8 @@ pub struct Config {
     pub json: bool,
     /// Say what would be captured, as a command, and do nothing.
     pub print_pipeline: bool,
+    /// Say which cameras, microphones, outputs, monitors and windows there are, and do nothing.
+    pub list_devices: bool,
 }
 
 /// A peer to be called.

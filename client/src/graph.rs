@@ -279,6 +279,7 @@ mod tests {
             display: Some(hostile.into()),
             pointer: true,
             region: "1,2,30x40".parse().ok(),
+            ..Screen::default()
         };
         let media = media(
             VideoSource::Screen(screen),
@@ -303,6 +304,7 @@ mod tests {
             display: None,
             pointer: false,
             region: "10,20,1280x720".parse().ok(),
+            ..Screen::default()
         };
         let values: Vec<_> = screen_settings(&screen)
             .into_iter()
@@ -327,6 +329,7 @@ mod tests {
             display: Some(r#":1 name=video-source "\"#.into()),
             pointer: false,
             region: None,
+            ..Screen::default()
         };
         let media = media(
             VideoSource::Screen(screen),

@@ -1,7 +1,7 @@
 //! One native end of a call: what it captures, how it calls and is called, what it shows.
 //!
 //! The pure files decide ([`session`], [`negotiation`], [`media`], [`graph`], [`stats`], [`report`],
-//! [`backoff`], [`failure`], [`ice_servers`]), the glue acts ([`presence`], [`signaller`], [`api`], [`wire`], [`capture`], [`peer`],
+//! [`backoff`], [`failure`], [`ice_servers`], [`inventory`]), the glue acts ([`presence`], [`signaller`], [`api`], [`wire`], [`capture`], [`peer`],
 //! [`receive`], [`sdp`], [`plugins`], [`printer`], [`allocator`]), and [`call`] is the only file that knows all of
 //! them. [`inbox`] and [`link`] are what a call and a room have in common.
 
@@ -16,6 +16,7 @@ pub mod failure;
 pub mod graph;
 pub mod ice_servers;
 pub mod inbox;
+pub mod inventory;
 pub mod link;
 pub mod media;
 pub mod negotiation;

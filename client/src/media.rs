@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::inventory::{MonitorName, WindowName};
+
 /// Where the picture comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum VideoSource {
@@ -23,6 +25,10 @@ pub struct Screen {
     pub pointer: bool,
     /// A part of the screen, or all of it.
     pub region: Option<Region>,
+    /// One window alone; goes before [`Screen::region`].
+    pub window: Option<WindowName>,
+    /// One monitor alone; `devices::locate` makes a region of it.
+    pub monitor: Option<MonitorName>,
 }
 
 /// A rectangle on a screen, in pixels. Written `X,Y,WIDTHxHEIGHT`.

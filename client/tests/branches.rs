@@ -12,6 +12,7 @@ fn every_capture_can_be_built() {
         display: Some(":0".into()),
         pointer: false,
         region: "1,2,30x40".parse().ok(),
+        ..Screen::default()
     };
     for video in [
         VideoSource::Screen(screen),
