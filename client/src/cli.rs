@@ -217,6 +217,10 @@ enum CodecName {
     Vp8,
     /// H.264, constrained baseline
     H264,
+    /// VP9
+    Vp9,
+    /// AV1
+    Av1,
 }
 
 impl Args {
@@ -323,6 +327,8 @@ impl MediaArgs {
                 codec: match self.video_codec {
                     CodecName::Vp8 => VideoCodec::Vp8,
                     CodecName::H264 => VideoCodec::H264,
+                    CodecName::Vp9 => VideoCodec::Vp9,
+                    CodecName::Av1 => VideoCodec::Av1,
                 },
                 // The encoders' chroma planes have half the size.
                 width: self.width & !1,

@@ -107,17 +107,23 @@ impl Branch {
 
 /// The elements from decoded RTP onwards that a received codec needs, in their order. The first
 /// takes what webrtcbin hands out.
-pub fn receive_chain(codec: Codec, h264_decoder: &str) -> String {
+pub fn receive_chain(codec: Codec, decoder: &str) -> String {
     // A picture that refers to a lost one is not shown: the next key frame is asked for instead.
     let whole = "request-keyframe=true wait-for-keyframe=true";
     match codec {
         Codec::Video(VideoCodec::Vp8) => {
-            format!("rtpvp8depay {whole} ! vp8dec threads=1 name=decoder")
+            format!("rtpvp8depay {whole} ! {decoder} name=decoder")
         }
         Codec::Video(VideoCodec::H264) => {
-            format!("rtph264depay {whole} ! h264parse ! {h264_decoder} name=decoder")
+            format!("rtph264depay {whole} ! h264parse ! {decoder} name=decoder")
         }
-        Codec::Opus => "rtpopusdepay ! opusdec plc=true use-inband-fec=true name=decoder".into(),
+        Codec::Video(VideoCodec::Vp9) => {
+            format!("rtpvp9depay {whole} ! {decoder} name=decoder")
+        }
+        Codec::Video(VideoCodec::Av1) => {
+            format!("rtpav1depay {whole} ! av1parse ! {decoder} name=decoder")
+        }
+        Codec::Opus => format!("rtpopusdepay ! {decoder} name=decoder"),
     }
 }
 
@@ -134,6 +140,8 @@ pub fn capture_elements(media: &Media) -> Vec<&'static str> {
         elements.extend(match media.format.codec {
             VideoCodec::Vp8 => ["vp8enc", "rtpvp8pay"],
             VideoCodec::H264 => ["x264enc", "rtph264pay"],
+            VideoCodec::Vp9 => ["vp9enc", "rtpvp9pay"],
+            VideoCodec::Av1 => ["av1enc", "rtpav1pay"],
         });
     }
     match media.audio {
@@ -244,6 +252,19 @@ fn video_encoder(codec: VideoCodec, format: &VideoFormat) -> String {
             "x264enc tune=zerolatency speed-preset=ultrafast bitrate={kbps} key-int-max=2000 \
              threads=1 \
              ! video/x-h264,profile=constrained-baseline,stream-format=byte-stream,alignment=au"
+        ),
+        VideoCodec::Vp9 => format!(
+            "vp9enc deadline=1 cpu-used=8 end-usage=cbr target-bitrate={} lag-in-frames=0 threads=1 \
+             keyframe-max-dist=2000 buffer-size=200 buffer-initial-size=100 buffer-optimal-size=120",
+            u64::from(kbps) * 1000
+        ),
+        // It makes no key frame when asked for one, so they come often. With its own quantizers a
+        // constant bit rate would end the process.
+        VideoCodec::Av1 => format!(
+            "av1enc usage-profile=realtime cpu-used=10 end-usage=cbr target-bitrate={kbps} \
+             lag-in-frames=0 min-quantizer=2 max-quantizer=56 threads=1 keyframe-max-dist={} \
+             ! av1parse ! video/x-av1,stream-format=obu-stream,alignment=tu",
+            format.framerate
         ),
     }
 }

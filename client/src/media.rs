@@ -66,6 +66,11 @@ pub enum VideoCodec {
     /// H.264, constrained baseline, packetization mode 1
     /// ([RFC 6184](https://www.rfc-editor.org/rfc/rfc6184)).
     H264,
+    /// VP9, profile 0 ([RFC 9628](https://www.rfc-editor.org/rfc/rfc9628)).
+    Vp9,
+    /// AV1, main profile
+    /// ([RTP payload format for AV1](https://aomediacodec.github.io/av1-rtp-spec/)).
+    Av1,
 }
 
 /// The kind of a track.
@@ -134,11 +139,18 @@ impl Media {
     }
 }
 
+impl VideoCodec {
+    /// Every codec of pictures.
+    pub const ALL: [Self; 4] = [Self::Vp8, Self::H264, Self::Vp9, Self::Av1];
+}
+
 impl Codec {
     /// Every codec Aldis can send and receive.
-    pub const ALL: [Self; 3] = [
+    pub const ALL: [Self; 5] = [
         Self::Video(VideoCodec::Vp8),
         Self::Video(VideoCodec::H264),
+        Self::Video(VideoCodec::Vp9),
+        Self::Video(VideoCodec::Av1),
         Self::Opus,
     ];
 
@@ -147,6 +159,8 @@ impl Codec {
         match self {
             Self::Video(VideoCodec::Vp8) => "VP8",
             Self::Video(VideoCodec::H264) => "H264",
+            Self::Video(VideoCodec::Vp9) => "VP9",
+            Self::Video(VideoCodec::Av1) => "AV1",
             Self::Opus => "OPUS",
         }
     }
@@ -199,6 +213,8 @@ impl fmt::Display for Codec {
         f.write_str(match self {
             Self::Video(VideoCodec::Vp8) => "VP8",
             Self::Video(VideoCodec::H264) => "H.264",
+            Self::Video(VideoCodec::Vp9) => "VP9",
+            Self::Video(VideoCodec::Av1) => "AV1",
             Self::Opus => "Opus",
         })
     }

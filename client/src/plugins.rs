@@ -1,7 +1,9 @@
 //! Which GStreamer elements are there, and which Debian package has those that are not.
 
+use std::sync::OnceLock;
+
 use crate::failure::{Failure, FailureKind};
-use crate::media::Codec;
+use crate::media::{Codec, VideoCodec};
 
 /// What every call needs, whatever it sends.
 const ALWAYS: &[&str] = &[
@@ -28,11 +30,50 @@ const ALWAYS: &[&str] = &[
     "audioresample",
 ];
 
-/// Decoders of H.264, the better first, with what keeps each from adding latency.
-const H264_DECODERS: &[(&str, &str)] = &[
-    ("avdec_h264", "avdec_h264 max-threads=1"),
-    ("openh264dec", "openh264dec"),
-];
+/// Decoders of a codec, the better first, with what keeps each from adding latency.
+fn decoders(codec: Codec) -> &'static [(&'static str, &'static str)] {
+    match codec {
+        Codec::Video(VideoCodec::Vp8) => &[("vp8dec", "vp8dec threads=1")],
+        Codec::Video(VideoCodec::H264) => &[
+            ("avdec_h264", "avdec_h264 max-threads=1"),
+            ("openh264dec", "openh264dec"),
+        ],
+        Codec::Video(VideoCodec::Vp9) => &[("vp9dec", "vp9dec threads=1")],
+        Codec::Video(VideoCodec::Av1) => &[
+            ("dav1ddec", "dav1ddec max-frame-delay=1"),
+            ("av1dec", "av1dec"),
+        ],
+        Codec::Opus => &[("opusdec", "opusdec plc=true use-inband-fec=true")],
+    }
+}
+
+/// What stands before the decoder of a codec.
+fn receive_elements(codec: Codec) -> &'static [&'static str] {
+    match codec {
+        Codec::Video(VideoCodec::Vp8) => &["rtpvp8depay"],
+        Codec::Video(VideoCodec::H264) => &["rtph264depay", "h264parse"],
+        Codec::Video(VideoCodec::Vp9) => &["rtpvp9depay"],
+        Codec::Video(VideoCodec::Av1) => &["rtpav1depay", "av1parse"],
+        Codec::Opus => &["rtpopusdepay"],
+    }
+}
+
+/// Starts GStreamer, with the elements that are part of this crate: Debian 12 has no payloader for
+/// AV1. May be called again.
+///
+/// # Errors
+/// When GStreamer does not start.
+pub fn start() -> Result<(), Failure> {
+    static REGISTERED: OnceLock<Result<(), String>> = OnceLock::new();
+    let started = REGISTERED.get_or_init(|| {
+        gst::init().map_err(|error| error.to_string())?;
+        gstrsrtp::plugin_register_static().map_err(|error| error.to_string())
+    });
+    started.clone().map_err(|error| {
+        let sentence = format!("GStreamer does not start: {error}");
+        Failure::new(FailureKind::PluginMissing, sentence)
+    })
+}
 
 /// Checks that every element is there that a call needs, besides those in `wanted`.
 ///
@@ -64,9 +105,9 @@ pub fn lacking(missing: &[&str]) -> Failure {
     Failure::new(FailureKind::PluginMissing, sentence)
 }
 
-/// How to decode H.264 here; `None` when nothing can.
-pub fn h264_decoder() -> Option<&'static str> {
-    H264_DECODERS
+/// The decoder of a codec here, as text that `gst-launch-1.0` takes; `None` when there is none.
+pub fn decoder(codec: Codec) -> Option<&'static str> {
+    decoders(codec)
         .iter()
         .find(|(element, _)| is_present(element))
         .map(|(_, launch)| *launch)
@@ -74,12 +115,8 @@ pub fn h264_decoder() -> Option<&'static str> {
 
 /// Whether frames of a codec can be decoded here.
 pub fn can_receive(codec: Codec) -> bool {
-    match codec {
-        Codec::Video(crate::media::VideoCodec::H264) => {
-            is_present("rtph264depay") && is_present("h264parse") && h264_decoder().is_some()
-        }
-        Codec::Video(crate::media::VideoCodec::Vp8) | Codec::Opus => true,
-    }
+    let mut before = receive_elements(codec).iter();
+    decoder(codec).is_some() && before.all(|element| is_present(element))
 }
 
 /// Whether an element can be made.
@@ -90,14 +127,18 @@ pub fn is_present(element: &str) -> bool {
 fn package(element: &str) -> &'static str {
     match element {
         "webrtcbin" | "dtlsdec" | "dtlsenc" | "srtpdec" | "srtpenc" | "h264parse"
-        | "openh264dec" | "waylandsink" => "gstreamer1.0-plugins-bad",
+        | "openh264dec" | "openh264enc" | "av1enc" | "av1dec" | "av1parse" | "waylandsink" => {
+            "gstreamer1.0-plugins-bad"
+        }
         "nicesrc" | "nicesink" => "gstreamer1.0-nice",
         "x264enc" => "gstreamer1.0-plugins-ugly",
         "avdec_h264" => "gstreamer1.0-libav",
         "queue" | "fakesink" | "clocksync" => "libgstreamer1.0-0",
-        "ximagesrc" | "pulsesrc" | "pulsesink" | "vp8enc" | "vp8dec" | "rtpbin"
-        | "rtpjitterbuffer" | "rtpvp8pay" | "rtpvp8depay" | "rtph264pay" | "rtph264depay"
-        | "rtpopuspay" | "rtpopusdepay" => "gstreamer1.0-plugins-good",
+        "ximagesrc" | "pulsesrc" | "pulsesink" | "vp8enc" | "vp8dec" | "vp9enc" | "vp9dec"
+        | "rtpvp9pay" | "rtpvp9depay" | "rtpbin" | "rtpjitterbuffer" | "rtpvp8pay"
+        | "rtpvp8depay" | "rtph264pay" | "rtph264depay" | "rtpopuspay" | "rtpopusdepay" => {
+            "gstreamer1.0-plugins-good"
+        }
         "ximagesink" | "xvimagesink" => "gstreamer1.0-x",
         _ => "gstreamer1.0-plugins-base",
     }

@@ -8,7 +8,8 @@ use gst::glib;
 use tracing_subscriber::EnvFilter;
 
 use crate::allocator;
-use crate::failure::{Failure, FailureKind};
+use crate::failure::Failure;
+use crate::plugins;
 use crate::printer::Printer;
 use crate::report::Report;
 
@@ -33,11 +34,7 @@ where
     }
     quieten_libnice();
     let (printer, written) = Printer::new(json);
-    let started = gst::init().map_err(|error| {
-        let sentence = format!("GStreamer does not start: {error}");
-        Failure::new(FailureKind::PluginMissing, sentence)
-    });
-    let outcome = started.and_then(|()| async_std::task::block_on(work(printer.clone())));
+    let outcome = plugins::start().and_then(|()| async_std::task::block_on(work(printer.clone())));
     let mut code = ExitCode::SUCCESS;
     if let Err(failure) = outcome {
         let exit_code = failure.kind.exit_code();

@@ -204,7 +204,7 @@ impl ReceiveCounters {
 }
 
 fn decoder(codec: Codec, outputs: &Outputs) -> Result<gst::Bin, anyhow::Error> {
-    let chain = graph::receive_chain(codec, plugins::h264_decoder().unwrap_or("fakesink"));
+    let chain = graph::receive_chain(codec, plugins::decoder(codec).context("no decoder")?);
     let launch = format!("{chain} ! {}", outputs.branch(codec.kind()));
     gst::parse::bin_from_description(&launch, true)
         .with_context(|| format!("building the {codec} decoder"))

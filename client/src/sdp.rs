@@ -184,6 +184,9 @@ fn is_codec(media: &SDPMediaRef, payload: &str, codec: Codec) -> bool {
             parameter("packetization-mode") == Some("1")
                 && parameter("profile-level-id").is_some_and(is_constrained_baseline)
         }
+        // What is not said is profile 0.
+        Codec::Video(VideoCodec::Vp9) => parameter("profile-id").unwrap_or("0") == "0",
+        Codec::Video(VideoCodec::Av1) => parameter("profile").unwrap_or("0") == "0",
         Codec::Video(VideoCodec::Vp8) | Codec::Opus => true,
     }
 }

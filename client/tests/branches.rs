@@ -7,7 +7,7 @@ use client::plugins;
 
 #[test]
 fn every_capture_can_be_built() {
-    gst::init().expect("GStreamer is installed");
+    plugins::start().expect("GStreamer is installed");
     let screen = Screen {
         display: Some(":0".into()),
         pointer: false,
@@ -24,7 +24,7 @@ fn every_capture_can_be_built() {
             AudioSource::Test,
             AudioSource::None,
         ] {
-            for codec in [VideoCodec::Vp8, VideoCodec::H264] {
+            for codec in VideoCodec::ALL {
                 let (width, height, framerate, bitrate_kbps) = (640, 360, 30, 1000);
                 let format = VideoFormat {
                     codec,
@@ -50,9 +50,9 @@ fn every_capture_can_be_built() {
 
 #[test]
 fn every_codec_can_be_received() {
-    gst::init().expect("GStreamer is installed");
-    let decoder = plugins::h264_decoder().expect("a decoder of H.264");
+    plugins::start().expect("GStreamer is installed");
     for codec in Codec::ALL {
+        let decoder = plugins::decoder(codec).expect("a decoder");
         assert!(plugins::can_receive(codec), "{codec}");
         gst::parse::bin_from_description(&receive_chain(codec, decoder), true)
             .unwrap_or_else(|error| panic!("{codec}: {error}"));

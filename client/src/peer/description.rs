@@ -233,6 +233,11 @@ fn offered_caps(codec: Codec) -> gst::Caps {
                     .field("packetization-mode", "1")
                     .field("profile-level-id", "42e01f")
                     .field("level-asymmetry-allowed", "1"),
+                VideoCodec::Vp9 => builder.field("profile-id", "0"),
+                VideoCodec::Av1 => builder
+                    .field("profile", "0")
+                    .field("level-idx", "5")
+                    .field("tier", "0"),
             }
         }
     }

@@ -99,17 +99,23 @@ fn payloader(codec: Codec, payload: u32, ssrc: u32) -> Result<gst::Element, anyh
     let name = match codec {
         Codec::Video(VideoCodec::Vp8) => "rtpvp8pay",
         Codec::Video(VideoCodec::H264) => "rtph264pay",
+        Codec::Video(VideoCodec::Vp9) => "rtpvp9pay",
+        Codec::Video(VideoCodec::Av1) => "rtpav1pay",
         Codec::Opus => "rtpopuspay",
     };
+    let ssrc = ssrc.to_string();
     let builder = gst::ElementFactory::make(name)
         .property("pt", payload)
-        .property("ssrc", ssrc);
+        // Payloaders do not agree on its type.
+        .property_from_str("ssrc", &ssrc);
     let builder = match codec {
-        Codec::Video(VideoCodec::Vp8) => builder.property_from_str("picture-id-mode", "15-bit"),
+        Codec::Video(VideoCodec::Vp8 | VideoCodec::Vp9) => {
+            builder.property_from_str("picture-id-mode", "15-bit")
+        }
         Codec::Video(VideoCodec::H264) => builder
             .property("config-interval", -1)
             .property_from_str("aggregate-mode", "zero-latency"),
-        Codec::Opus => builder,
+        Codec::Video(VideoCodec::Av1) | Codec::Opus => builder,
     };
     Ok(builder.build()?)
 }
