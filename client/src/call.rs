@@ -7,7 +7,6 @@
 mod preparation;
 mod telling;
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_std::future::timeout;
@@ -53,7 +52,7 @@ pub async fn run(config: Config, printer: Printer) -> Result<(), Failure> {
 struct Client {
     config: Config,
     settings: PeerSettings,
-    capture: Arc<Capture>,
+    capture: Capture,
     /// A call's connection goes by its number: what comes late from an earlier one is ignored.
     ways: Ways<u64>,
     printer: Printer,
@@ -84,7 +83,6 @@ impl Client {
         ways: Ways<u64>,
         printer: Printer,
     ) -> Self {
-        let capture = Arc::new(capture);
         ways.watch_capture(&capture);
         let relay = config.connection.relay.clone();
         Self {
@@ -290,7 +288,7 @@ impl Client {
                 call.starting_capture
             }
             None => {
-                let capture = Arc::clone(&self.capture);
+                let capture = self.capture.clone();
                 task::spawn(async move { capture.start().await })
             }
         };
@@ -309,7 +307,7 @@ impl Client {
 
     fn start_media(&mut self) {
         if let Some(call) = &mut self.call {
-            call.link.start_media(self.capture.tracks());
+            call.link.start_media(&self.capture);
         }
     }
 

@@ -41,52 +41,81 @@ const NEWEST_ONLY: &str =
 const SHORT_QUEUE: &str =
     "queue leaky=downstream max-size-buffers=0 max-size-bytes=0 max-size-time=100000000";
 
-/// The name of the appsink at the end of the branch of a kind.
-pub fn sink_name(kind: Kind) -> &'static str {
+/// The name of the appsink at the end of a source.
+pub const RAW: &str = "raw";
+/// The name of the appsink at the end of an encoder.
+pub const ENCODED: &str = "encoded";
+
+/// The form in which every source of a kind gives its frames, so that one can take the place of
+/// another while an encoder runs.
+pub fn raw_form(kind: Kind, media: &Media) -> String {
     match kind {
-        Kind::Video => "video-encoded",
-        Kind::Audio => "audio-encoded",
+        Kind::Video => {
+            let VideoFormat {
+                width,
+                height,
+                framerate,
+                ..
+            } = media.format;
+            format!(
+                "video/x-raw,format=I420,width={width},height={height},pixel-aspect-ratio=1/1,\
+                 framerate={framerate}/1"
+            )
+        }
+        Kind::Audio => {
+            "audio/x-raw,format=S16LE,layout=interleaved,rate=48000,channels=2".to_owned()
+        }
     }
 }
 
-/// The branch that captures and encodes one kind; `None` when it is not sent.
-pub fn capture_branch(media: &Media, kind: Kind) -> Option<Branch> {
-    let encoding = encoding_branch(media, kind)?;
-    let sink = sink_name(kind);
+/// The branch that captures one kind; `None` when it is not sent.
+pub fn source_branch(media: &Media, kind: Kind) -> Option<Branch> {
+    let (source, settings) = raw_branch(media, kind)?;
     Some(Branch {
         launch: format!(
-            "{} ! appsink name={sink} sync=false async=false max-buffers=4 drop=true",
-            encoding.launch
+            "{source} ! appsink name={RAW} sync=false async=false max-buffers=4 drop=true"
         ),
-        ..encoding
+        settings,
     })
 }
 
-/// What `gst-launch-1.0` takes to capture and encode the same as [`capture_branch`] and to throw it
-/// away; `None` when the kind is not sent.
-pub fn discarding_text(media: &Media, kind: Kind) -> Option<String> {
-    let encoding = encoding_branch(media, kind)?;
-    Some(format!(
-        "{} ! fakesink sync=false async=false",
-        encoding.inlined()
-    ))
+/// The branch that encodes what [`source_branch`] gives.
+pub fn encoder_branch(codec: Codec, media: &Media) -> String {
+    let encoder = encoder(codec, &media.format);
+    format!("{encoder} ! appsink name={ENCODED} sync=false async=false max-buffers=4 drop=true")
 }
 
-/// A source and its encoder; nothing takes the frames yet.
-fn encoding_branch(media: &Media, kind: Kind) -> Option<Branch> {
+/// What `gst-launch-1.0` takes to capture and encode the same and to throw it away; `None` when the
+/// kind is not sent.
+pub fn discarding_text(media: &Media, kind: Kind) -> Option<String> {
     let codec = media.sent(kind)?;
+    let (source, settings) = raw_branch(media, kind)?;
+    let queue = match kind {
+        Kind::Video => NEWEST_ONLY,
+        Kind::Audio => SHORT_QUEUE,
+    };
+    let encoder = encoder(codec, &media.format);
+    let branch = Branch {
+        launch: format!("{source} ! {queue} ! {encoder} ! fakesink sync=false async=false"),
+        settings,
+    };
+    Some(branch.inlined())
+}
+
+/// A source in the form that all sources of its kind have.
+fn raw_branch(media: &Media, kind: Kind) -> Option<(String, Vec<Setting>)> {
     let (source, settings) = match kind {
         Kind::Video => video_source(&media.video, &media.format)?,
         Kind::Audio => audio_source(&media.audio)?,
     };
-    let encoder = match codec {
-        Codec::Video(codec) => video_encoder(codec, &media.format),
+    Some((format!("{source} ! {}", raw_form(kind, media)), settings))
+}
+
+fn encoder(codec: Codec, format: &VideoFormat) -> String {
+    match codec {
+        Codec::Video(codec) => video_encoder(codec, format),
         Codec::Opus => audio_encoder(),
-    };
-    Some(Branch {
-        launch: format!("{source} ! {encoder}"),
-        settings,
-    })
+    }
 }
 
 impl Branch {
@@ -156,12 +185,7 @@ pub fn capture_elements(media: &Media) -> Vec<&'static str> {
 }
 
 fn video_source(source: &VideoSource, format: &VideoFormat) -> Option<(String, Vec<Setting>)> {
-    let VideoFormat {
-        width,
-        height,
-        framerate,
-        ..
-    } = *format;
+    let framerate = format.framerate;
     let (source, settings) = match source {
         VideoSource::None => return None,
         VideoSource::Test => {
@@ -181,10 +205,8 @@ fn video_source(source: &VideoSource, format: &VideoFormat) -> Option<(String, V
             )
         }
     };
-    let launch = format!(
-        "{source} ! video/x-raw,framerate={framerate}/1 ! {NEWEST_ONLY} ! videoscale ! videoconvert \
-         ! video/x-raw,format=I420,width={width},height={height},pixel-aspect-ratio=1/1"
-    );
+    let launch =
+        format!("{source} ! video/x-raw,framerate={framerate}/1 ! videoscale ! videoconvert");
     Some((launch, settings))
 }
 
@@ -232,10 +254,7 @@ fn audio_source(source: &AudioSource) -> Option<(String, Vec<Setting>)> {
                 .collect(),
         ),
     };
-    let launch = format!(
-        "{source} ! {SHORT_QUEUE} ! audioconvert ! audioresample \
-         ! audio/x-raw,format=S16LE,rate=48000,channels=2"
-    );
+    let launch = format!("{source} ! audioconvert ! audioresample");
     Some((launch, settings))
 }
 
@@ -308,7 +327,7 @@ mod tests {
             VideoCodec::Vp8,
         );
         for kind in Kind::ALL {
-            let branch = capture_branch(&media, kind).expect("both kinds are sent");
+            let branch = source_branch(&media, kind).expect("both kinds are sent");
             assert!(!branch.launch.contains("filesink"), "{}", branch.launch);
             assert!(
                 branch
@@ -345,7 +364,7 @@ mod tests {
     }
 
     #[test]
-    fn the_text_to_compare_with_differs_in_its_sink_alone() {
+    fn the_text_to_compare_with_has_a_queue_where_one_pipeline_ends() {
         let screen = Screen {
             display: Some(r#":1 name=video-source "\"#.into()),
             pointer: false,
@@ -359,12 +378,19 @@ mod tests {
         );
         let until_sink = |text: String| text.rsplit_once(" ! ").map(|(rest, _)| rest.to_owned());
         for kind in Kind::ALL {
-            let branch = capture_branch(&media, kind).map(|branch| branch.launch);
-            let text = discarding_text(&media, kind).map(|text| {
-                let set = r#" show-pointer="false" display-name=":1 name=video-source \"\\""#;
-                text.replacen(set, "", 1)
-            });
-            assert_eq!(branch.and_then(until_sink), text.and_then(until_sink));
+            let source = source_branch(&media, kind).and_then(|branch| until_sink(branch.launch));
+            let encoder = until_sink(encoder_branch(media.preferred(kind), &media));
+            let set = r#" show-pointer="false" display-name=":1 name=video-source \"\\""#;
+            let text = discarding_text(&media, kind).map(|text| text.replacen(set, "", 1));
+            let (source, encoder) = source.zip(encoder).unwrap_or_default();
+            let text = text.and_then(until_sink).unwrap_or_default();
+            let between = text
+                .strip_prefix(&source)
+                .and_then(|text| text.strip_suffix(&encoder));
+            assert!(
+                between.is_some_and(|queue| queue.starts_with(" ! queue leaky=downstream ")),
+                "{text}"
+            );
         }
         let text = discarding_text(&media, Kind::Video).unwrap_or_default();
         assert!(text.contains(" display-name="), "{text}");
@@ -376,7 +402,7 @@ mod tests {
         assert!(
             Kind::ALL
                 .into_iter()
-                .all(|kind| capture_branch(&media, kind).is_none()
+                .all(|kind| source_branch(&media, kind).is_none()
                     && discarding_text(&media, kind).is_none())
         );
         assert!(capture_elements(&media).is_empty());

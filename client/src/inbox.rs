@@ -107,9 +107,9 @@ impl<K: Clone + Send + Sync + 'static> Ways<K> {
     }
 
     /// Lets the loop know when the capture cannot go on.
-    pub fn watch_capture(&self, capture: &Arc<Capture>) {
-        if !capture.tracks().is_empty() {
-            let (capture, failures) = (Arc::clone(capture), self.failures.clone());
+    pub fn watch_capture(&self, capture: &Capture) {
+        if !capture.is_empty() {
+            let (capture, failures) = (capture.clone(), self.failures.clone());
             task::spawn(async move { drop(failures.send(capture.failure().await).await) });
         }
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::capture::Track;
+use crate::capture::Capture;
 use crate::failure::{Failure, FailureKind};
 use crate::media::Kind;
 use crate::peer::{Listener, PeerConnection, PeerSettings};
@@ -58,9 +58,9 @@ impl Link {
     }
 
     /// Lets media flow, and counts from now on.
-    pub fn start_media(&mut self, tracks: &[Track]) {
+    pub fn start_media(&mut self, capture: &Capture) {
         (self.heard, self.counted, self.is_up) = (now(), now(), true);
-        self.peer.start_media(tracks);
+        self.peer.start_media(capture);
     }
 
     /// Looks after the connection: has its counters read, and says for how long nothing has come

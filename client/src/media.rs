@@ -59,7 +59,7 @@ pub enum AudioSource {
 pub const TEST_TONE_HZ: u32 = 440;
 
 /// A video codec that Aldis can send.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum VideoCodec {
     /// VP8 ([RFC 7741](https://www.rfc-editor.org/rfc/rfc7741)).
     Vp8,
@@ -83,7 +83,7 @@ pub enum Kind {
 }
 
 /// A codec of either kind.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Codec {
     /// A codec of pictures.
     Video(VideoCodec),

@@ -24,7 +24,7 @@ use gst::prelude::*;
 use gst_webrtc::{WebRTCPeerConnectionState as ConnectionState, WebRTCSessionDescription};
 use protocol::{Candidate, Description};
 
-use crate::capture::{Timeline, Track};
+use crate::capture::{Capture, Timeline};
 use crate::config::IcePolicy;
 use crate::failure::{Failure, FailureKind};
 use crate::ice_servers::IceServers;
@@ -171,10 +171,10 @@ impl PeerConnection {
     }
 
     /// Lets every track that was negotiated flow, beginning with a key frame.
-    pub fn start_media(&self, tracks: &[Track]) {
+    pub fn start_media(&self, capture: &Capture) {
         for outgoing in &self.outgoing {
-            if let Some(track) = tracks.iter().find(|track| track.kind == outgoing.kind()) {
-                outgoing.start(track, Arc::clone(&self.listener));
+            if let Some(track) = capture.track(outgoing.codec()) {
+                outgoing.start(&track, Arc::clone(&self.listener));
             }
         }
         let reading = webrtc_stats::read(&self.webrtc);

@@ -2,7 +2,9 @@
 
 use client::capture::{Capture, Timeline};
 use client::graph::receive_chain;
-use client::media::{AudioSource, Codec, Media, Screen, VideoCodec, VideoFormat, VideoSource};
+use client::media::{
+    AudioSource, Codec, Kind, Media, Screen, VideoCodec, VideoFormat, VideoSource,
+};
 use client::plugins;
 
 #[test]
@@ -40,9 +42,10 @@ fn every_capture_can_be_built() {
                 };
                 let capture = Capture::new(&media, &Timeline::default())
                     .unwrap_or_else(|error| panic!("{media:?}: {error:#}"));
-                let sent = usize::from(video != VideoSource::None)
-                    + usize::from(audio != AudioSource::None);
-                assert_eq!(capture.tracks().len(), sent);
+                for kind in Kind::ALL {
+                    let track = capture.track(media.preferred(kind));
+                    assert_eq!(track.is_some(), media.sent(kind).is_some(), "{kind}");
+                }
             }
         }
     }

@@ -2,7 +2,6 @@
 //! done, this file does it.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_std::future::timeout;
@@ -64,7 +63,7 @@ type Key = (PeerId, u64);
 struct Meeting {
     config: Config,
     settings: PeerSettings,
-    capture: Arc<Capture>,
+    capture: Capture,
     ways: Ways<Key>,
     printer: Printer,
     /// Nobody reads our reports any more.
@@ -84,7 +83,6 @@ impl Meeting {
         ways: Ways<Key>,
         printer: Printer,
     ) -> Self {
-        let capture = Arc::new(capture);
         ways.watch_capture(&capture);
         let relay = config.connection.relay.clone();
         Self {
@@ -225,7 +223,7 @@ impl Meeting {
 
     fn start_media(&mut self, peer: &PeerId) {
         if let Some(link) = self.links.get_mut(peer) {
-            link.start_media(self.capture.tracks());
+            link.start_media(&self.capture);
         }
     }
 

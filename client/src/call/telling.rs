@@ -25,13 +25,10 @@ impl Client {
     }
 
     pub(super) fn report_first_sent(&mut self, kind: Kind) {
-        let codec = self.config.media.preferred(kind).to_string();
-        let track = self
-            .capture
-            .tracks()
-            .iter()
-            .find(|track| track.kind == kind);
+        let codec = self.config.media.preferred(kind);
+        let track = self.capture.track(codec);
         let (width, height) = track.and_then(|track| track.size()).unwrap_or_default();
+        let codec = codec.to_string();
         self.report(Report::FirstFrameSent {
             kind,
             codec,

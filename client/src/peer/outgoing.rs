@@ -10,7 +10,7 @@ use gst::prelude::*;
 use gst_app::AppSrc;
 
 use super::{Listener, PeerEvent};
-use crate::capture::Track;
+use crate::encoder::Track;
 use crate::media::{Codec, Kind, VideoCodec};
 
 /// What may wait for a peer before frames are dropped: next to nothing, since nothing there blocks.
@@ -18,7 +18,7 @@ const MAX_WAITING_FRAMES: u64 = 8;
 
 #[derive(Debug)]
 pub(super) struct Outgoing {
-    kind: Kind,
+    codec: Codec,
     ssrc: u32,
     source: AppSrc,
     sent: Arc<AtomicU64>,
@@ -33,7 +33,6 @@ impl Outgoing {
         payload: u32,
         ssrc: u32,
     ) -> Result<Self, anyhow::Error> {
-        let kind = codec.kind();
         let source = AppSrc::builder()
             .format(gst::Format::Time)
             .is_live(true)
@@ -53,7 +52,7 @@ impl Outgoing {
         payloader.sync_state_with_parent()?;
         source.sync_state_with_parent()?;
         Ok(Self {
-            kind,
+            codec,
             ssrc,
             source,
             sent: Arc::default(),
@@ -65,7 +64,7 @@ impl Outgoing {
         let Some(pad) = self.source.static_pad("src") else {
             return;
         };
-        let kind = self.kind;
+        let kind = self.kind();
         pad.add_probe(gst::PadProbeType::BUFFER, move |_, _| {
             listener(PeerEvent::FirstSent(kind));
             gst::PadProbeReturn::Remove
@@ -82,8 +81,12 @@ impl Outgoing {
         track.join(&self.source, Arc::clone(&self.sent));
     }
 
+    pub(super) fn codec(&self) -> Codec {
+        self.codec
+    }
+
     pub(super) fn kind(&self) -> Kind {
-        self.kind
+        self.codec.kind()
     }
 
     pub(super) fn ssrc(&self) -> u32 {

@@ -1,0 +1,251 @@
+//! An encoder in a pipeline of its own, and the way its frames take to every viewer.
+//!
+//! Frames are encoded once for each codec, whoever watches, and handed on by reference: the appsink's
+//! thread pushes each encoded frame into the appsrc of every viewer. It owns the list of viewers, so
+//! that no lock lies on a frame's way; a new viewer reaches it through a channel. A viewer begins at a
+//! key frame. An appsrc drops when its viewer is slow, so none can hold up the encoder.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use anyhow::Context as _;
+use async_channel::{Receiver, Sender, bounded};
+use gst::prelude::*;
+use gst_app::{AppSink, AppSinkCallbacks, AppSrc};
+
+use crate::graph::{self, ENCODED};
+use crate::media::{Codec, Kind, Media};
+use crate::source::size_of;
+use crate::timeline::{Timeline, on_timeline};
+
+/// How many viewers may be joining in the time of one frame.
+const MAX_JOINING: usize = 256;
+
+/// However many key frames peers ask for, they get one in so long: a crowd that lost the same packet
+/// asks at once.
+const KEY_FRAME_INTERVAL: gst::ClockTime = gst::ClockTime::from_mseconds(300);
+
+/// How many pictures may wait for the encoder. An old one is worth nothing.
+const MAX_WAITING_PICTURES: u64 = 1;
+
+/// How much sound may wait for the encoder: a hiccup of the scheduler.
+const MAX_WAITING_SOUND: gst::ClockTime = gst::ClockTime::from_mseconds(100);
+
+/// Encodes what a [`Feed`](crate::source::Feed) gives into one codec, while it is started.
+#[derive(Debug)]
+pub struct Encoder {
+    pipeline: gst::Pipeline,
+    track: Track,
+}
+
+/// One encoded track.
+#[derive(Clone, Debug)]
+pub struct Track {
+    /// How it is encoded.
+    pub codec: Codec,
+    sink: AppSink,
+    joining: Sender<Viewer>,
+    /// When a key frame was last asked for, in milliseconds of running time.
+    key_frame_asked: Arc<AtomicU64>,
+    /// Says once that the first frame is encoded.
+    ready: Receiver<()>,
+}
+
+/// Who gets the frames of a track.
+#[derive(Debug)]
+struct Viewer {
+    source: gst::glib::WeakRef<AppSrc>,
+    sent: Arc<AtomicU64>,
+    started: bool,
+}
+
+/// The place where raw frames of a kind enter an encoder. Until the encoder is started, and after it
+/// is stopped, frames that are pushed into it are thrown away.
+pub(crate) fn input(kind: Kind, media: &Media) -> AppSrc {
+    let input = AppSrc::builder()
+        .format(gst::Format::Time)
+        .is_live(true)
+        .min_latency(0)
+        .max_bytes(0)
+        .leaky_type(gst_app::AppLeakyType::Downstream);
+    let input = match kind {
+        Kind::Video => input.max_buffers(MAX_WAITING_PICTURES),
+        Kind::Audio => input.max_time(MAX_WAITING_SOUND),
+    };
+    let caps = graph::raw_form(kind, media).parse::<gst::Caps>();
+    input
+        .caps(&caps.unwrap_or_else(|_| gst::Caps::new_any()))
+        .build()
+}
+
+impl Encoder {
+    /// Builds an encoder behind `input` without starting it. `failed` hears of an element that cannot
+    /// go on, on a thread of GStreamer.
+    ///
+    /// # Errors
+    /// When an element cannot be made.
+    pub(crate) fn new(
+        codec: Codec,
+        media: &Media,
+        input: &AppSrc,
+        timeline: &Timeline,
+        failed: impl Fn(&gst::message::Error) + Send + Sync + 'static,
+    ) -> Result<Self, anyhow::Error> {
+        let pipeline = gst::Pipeline::with_name(&format!("encoder-{codec}"));
+        timeline.rule(&pipeline);
+        let launch = graph::encoder_branch(codec, media);
+        let bin = gst::parse::bin_from_description(&launch, true)
+            .with_context(|| format!("building the encoder of {codec}"))?;
+        pipeline.add_many([input.upcast_ref::<gst::Element>(), bin.upcast_ref()])?;
+        input.link(&bin)?;
+        let sink = bin
+            .by_name(ENCODED)
+            .and_then(|sink| sink.downcast::<AppSink>().ok())
+            .with_context(|| format!("no appsink for {codec}"))?;
+        let bus = pipeline.bus().context("a pipeline has a bus")?;
+        bus.set_sync_handler(move |_, message| {
+            if let gst::MessageView::Error(error) = message.view() {
+                failed(error);
+            }
+            gst::BusSyncReply::Drop
+        });
+        let track = Track::new(codec, sink);
+        Ok(Self { pipeline, track })
+    }
+
+    /// What comes out.
+    pub fn track(&self) -> &Track {
+        &self.track
+    }
+
+    /// Starts, or goes on. Blocks for as long as the elements take to open.
+    pub(crate) fn start(&self) {
+        if self.pipeline.set_state(gst::State::Playing).is_err() {
+            tracing::debug!(codec = %self.track.codec, "the encoder did not start");
+        }
+    }
+
+    /// Stops and frees what the encoder holds. May be started again. Blocks.
+    pub(crate) fn stop(&self) {
+        if self.pipeline.set_state(gst::State::Null).is_err() {
+            tracing::warn!(codec = %self.track.codec, "the encoder did not stop in order");
+        }
+    }
+}
+
+impl Drop for Encoder {
+    fn drop(&mut self) {
+        let _ = self.pipeline.set_state(gst::State::Null);
+    }
+}
+
+impl Track {
+    fn new(codec: Codec, sink: AppSink) -> Self {
+        let (joining, joined) = bounded(MAX_JOINING);
+        let (first, ready) = bounded(1);
+        sink.set_callbacks(hand_on(joined, first));
+        Self {
+            codec,
+            sink,
+            joining,
+            key_frame_asked: Arc::default(),
+            ready,
+        }
+    }
+
+    /// Lets `viewer` have every frame from the next key frame on; `sent` counts them. It leaves by
+    /// going away, or by being stopped.
+    pub fn join(&self, viewer: &AppSrc, sent: Arc<AtomicU64>) {
+        let joining = Viewer {
+            source: viewer.downgrade(),
+            sent,
+            started: false,
+        };
+        if self.joining.try_send(joining).is_err() {
+            tracing::warn!(codec = %self.codec, "too many viewers join at once; one is left out");
+        }
+        self.force_key_frame();
+    }
+
+    /// Asks the encoder for a key frame, unless that was done a moment ago: a peer that still lacks
+    /// one asks again.
+    pub fn request_key_frame(&self) {
+        let now = self.sink.current_running_time().unwrap_or_default();
+        let asked = gst::ClockTime::from_mseconds(self.key_frame_asked.load(Ordering::Relaxed));
+        if now.saturating_sub(asked) >= KEY_FRAME_INTERVAL {
+            self.force_key_frame();
+        }
+    }
+
+    /// The size of the encoded picture, once there is one.
+    pub fn size(&self) -> Option<(u32, u32)> {
+        size_of(&self.sink.static_pad("sink")?.current_caps()?)
+    }
+
+    /// Waits until the first frame is encoded.
+    pub(crate) async fn first_frame(&self) {
+        // It is closed after the first.
+        let _ = self.ready.recv().await;
+    }
+
+    /// Whether a frame has been encoded yet.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.ready.is_closed()
+    }
+
+    fn force_key_frame(&self) {
+        if self.codec.kind() == Kind::Video {
+            let now = self.sink.current_running_time().unwrap_or_default();
+            self.key_frame_asked
+                .store(now.mseconds(), Ordering::Relaxed);
+            let event = gst_video::UpstreamForceKeyUnitEvent::builder()
+                .all_headers(true)
+                .build();
+            // Refused while the encoder is not running; it begins with a key frame anyway.
+            let _ = self.sink.send_event(event);
+        }
+    }
+}
+
+fn hand_on(joined: Receiver<Viewer>, first: Sender<()>) -> AppSinkCallbacks {
+    let mut viewers: Vec<Viewer> = Vec::new();
+    AppSinkCallbacks::builder()
+        .new_sample(move |sink| {
+            let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
+            if !first.is_closed() {
+                let _ = first.try_send(());
+                first.close();
+            }
+            while let Ok(viewer) = joined.try_recv() {
+                viewers.push(viewer);
+            }
+            let Some(frame) = on_timeline(&sample) else {
+                return Ok(gst::FlowSuccess::Ok);
+            };
+            let caps = sample.caps();
+            viewers.retain_mut(|viewer| viewer.take(&frame, caps));
+            Ok(gst::FlowSuccess::Ok)
+        })
+        .build()
+}
+
+impl Viewer {
+    /// Passes a frame on; false once the viewer is gone.
+    fn take(&mut self, frame: &gst::Buffer, caps: Option<&gst::CapsRef>) -> bool {
+        let Some(source) = self.source.upgrade() else {
+            return false;
+        };
+        if !self.started {
+            if frame.flags().contains(gst::BufferFlags::DELTA_UNIT) {
+                return true;
+            }
+            source.set_caps(caps.map(gst::CapsRef::to_owned).as_ref());
+            self.started = true;
+        }
+        if source.push_buffer(frame.clone()).is_err() {
+            return false;
+        }
+        self.sent.fetch_add(1, Ordering::Relaxed);
+        true
+    }
+}
