@@ -4,6 +4,7 @@
 //! Callbacks come on GStreamer's threads; each tells one event and returns. No GLib main loop runs. Offers and answers are made without
 //! media; frames flow once [`PeerConnection::start_media`] is called.
 
+mod certificate;
 mod description;
 mod outgoing;
 mod promise;

@@ -16,7 +16,7 @@ use protocol::{Description, SdpType};
 
 use super::outgoing::Outgoing;
 use super::promise::ask;
-use super::{PeerConnection, PeerEvent};
+use super::{PeerConnection, PeerEvent, certificate};
 use crate::failure::{Failure, FailureKind};
 use crate::media::{Codec, Kind, VideoCodec};
 use crate::plugins;
@@ -254,7 +254,7 @@ async fn describe(webrtc: &gst::Element, kind: SdpType) -> Result<Description, F
         let reply = ask(webrtc, signal, &None::<gst::Structure>)
             .await?
             .context("no reply")?;
-        let description = reply.get::<WebRTCSessionDescription>(field)?;
+        let description = certificate::announce(reply.get::<WebRTCSessionDescription>(field)?)?;
         ask(webrtc, "set-local-description", &description).await?;
         let sdp = description.sdp().as_text()?;
         tracing::trace!("our {kind}:\n{sdp}");

@@ -8,7 +8,7 @@ use gst::prelude::*;
 
 use crate::config::IcePolicy;
 
-use super::{JITTER_BUFFER_MS, PeerSettings};
+use super::{JITTER_BUFFER_MS, PeerSettings, certificate};
 
 /// libnice sends one connectivity check every so many milliseconds; its default of 20 is most of the
 /// time a call on a local network takes to connect.
@@ -75,7 +75,10 @@ pub(super) fn prepare(
         let factory = element.factory().map(|factory| factory.name());
         match factory.as_deref() {
             Some("nicesrc") => count_packets(element, Arc::clone(&arrived)),
-            Some("dtlsdec") => watch_close(element, Arc::clone(&closed)),
+            Some("dtlsdec") => {
+                certificate::show(element);
+                watch_close(element, Arc::clone(&closed));
+            }
             Some("rtpsession") => {
                 element.set_property("rtcp-min-interval", RTCP_INTERVAL.nseconds());
             }
