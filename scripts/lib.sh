@@ -50,3 +50,12 @@ install_node_modules() {
   if [[ -e $marker && $marker -nt $1/package-lock.json ]]; then return; fi
   npm ci --prefix "$1" --no-audit --no-fund
 }
+
+# Installs exactly what file $2 names into a Python of its own in folder $1, unless that is there already.
+install_python_packages() {
+  local marker=$1/.installed
+  if cmp --silent "$2" "$marker"; then return; fi
+  python3 -m venv --clear "$1"
+  "$1/bin/pip" install --quiet --disable-pip-version-check --only-binary :all: --require-hashes --requirement "$2"
+  cp "$2" "$marker"
+}

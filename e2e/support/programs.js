@@ -32,23 +32,13 @@ export class Relay extends Program {
   }
 }
 
-/** A native client, with its reports as objects. */
-export class Client extends Program {
-  constructor(relay, args, env = {}, { program = 'client', before = ['--show', 'none'] } = {}) {
-    const all = ['--json', ...before, '--server', relay.url, ...args];
-    super(join(binaries, program), all, { name: `${program} ${args.join(' ')}`, env });
+/** A program that prints what happens to it, one JSON object a line. */
+export class Reporter extends Program {
+  /** @param {string} file @param {string[]} args @param {ConstructorParameters<typeof Program>[2]} options */
+  constructor(file, args, options) {
+    super(file, args, options);
     /** @type {any[]} */
     this.reports = [];
-  }
-
-  /** Starts it and waits until the relay knows it. */
-  static start(relay, args, env) {
-    return new Client(relay, args, env).ready();
-  }
-
-  async ready() {
-    this.id = (await this.report('registered')).id;
-    return this;
   }
 
   heard(line, lines) {
@@ -75,6 +65,24 @@ export class Client extends Program {
       }
       return found;
     }, limitMs);
+  }
+}
+
+/** A native client, with its reports as objects. */
+export class Client extends Reporter {
+  constructor(relay, args, env = {}, { program = 'client', before = ['--show', 'none'] } = {}) {
+    const all = ['--json', ...before, '--server', relay.url, ...args];
+    super(join(binaries, program), all, { name: `${program} ${args.join(' ')}`, env });
+  }
+
+  /** Starts it and waits until the relay knows it. */
+  static start(relay, args, env) {
+    return new Client(relay, args, env).ready();
+  }
+
+  async ready() {
+    this.id = (await this.report('registered')).id;
+    return this;
   }
 
   /** `count` statistics lines from now on. */

@@ -1,5 +1,6 @@
 // What a test has started is stopped when the test is over, last first, whatever became of it.
 
+import { AiortcPeer } from './aiortc.js';
 import { Browser } from './browser.js';
 import { Client, Relay, RoomClient, Screen, Sound } from './programs.js';
 import { TurnServer } from './turn-server.js';
@@ -37,6 +38,13 @@ export class Stage {
     const all = ['--video', 'test', '--audio', 'test', ...args];
     const client = await this.keep(Promise.resolve(new RoomClient(relay, all)));
     return client.ready();
+  }
+
+  /** A peer made with aiortc; it has said HELLO. @param {string[]} args */
+  async aiortc(relay, args) {
+    const peer = await this.keep(Promise.resolve(new AiortcPeer(relay, args)));
+    await peer.report('registered');
+    return peer;
   }
 
   browser(options) {
