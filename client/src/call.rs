@@ -4,9 +4,11 @@
 //! capture, a signal, the passing of time) comes into one inbox; the [`Session`] says what is to be
 //! done; this file does it. What takes long is done elsewhere and comes back through the inbox.
 
+mod endpoint;
 mod preparation;
 mod telling;
 
+use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use async_std::future::timeout;
@@ -26,28 +28,33 @@ use crate::report::Report;
 use crate::session::{Effect, Ending, Event, Session};
 use crate::wire::label;
 
-pub use preparation::{prepare, watch_signals};
+pub use endpoint::{Endpoint, Handle};
+pub use preparation::{build_capture, prepare, watch_signals};
 
 /// How long taking a call down may last before the next one is waited for all the same.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(5);
 
-/// Runs the client until its call is over, or, waiting for calls, until it is stopped.
+/// Runs the client until its call is over, or, waiting for calls, until it is stopped or a signal asks
+/// it to end.
 ///
 /// # Errors
 /// Why it cannot go on.
 pub async fn run(config: Config, printer: Printer) -> Result<(), Failure> {
-    let (ways, mut inbox) = Ways::new();
-    let stopping = ways.clone();
-    let signals = watch_signals(move || stopping.stop())?;
-    let (capture, settings) = prepare(&config.media, &config.connection, config.show).await?;
-    let mut client = Client::new(config, capture, settings, ways, printer);
-    let outcome = client.serve(&mut inbox).await;
-    // Nothing more is heard, so that nothing waits to be.
-    drop(inbox);
-    client.leave().await;
+    let endpoint = Endpoint::new(config)?;
+    let handle = endpoint.handle();
+    let signals = watch_signals(move || handle.stop())?;
+    let outcome = endpoint
+        .run(move |report| match printer.print(report) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(_) => ControlFlow::Break(()),
+        })
+        .await;
     signals.cancel().await;
     outcome
 }
+
+/// Hears every report; when it breaks, nobody is interested any more, and the client ends.
+type Audience = Box<dyn FnMut(&Report) -> ControlFlow<()> + Send>;
 
 struct Client {
     config: Config,
@@ -55,7 +62,7 @@ struct Client {
     capture: Capture,
     /// A call's connection goes by its number: what comes late from an earlier one is ignored.
     ways: Ways<u64>,
-    printer: Printer,
+    audience: Audience,
     /// Nobody reads our reports any more.
     unread: bool,
     began: Instant,
@@ -81,7 +88,7 @@ impl Client {
         capture: Capture,
         settings: PeerSettings,
         ways: Ways<u64>,
-        printer: Printer,
+        audience: Audience,
     ) -> Self {
         ways.watch_capture(&capture);
         let relay = config.connection.relay.clone();
@@ -92,7 +99,7 @@ impl Client {
             settings,
             capture,
             ways,
-            printer,
+            audience,
             unread: false,
             began: now(),
             calls: 0,
@@ -312,7 +319,7 @@ impl Client {
     }
 
     fn report(&mut self, report: Report) {
-        if !self.unread && self.printer.print(&report).is_err() {
+        if !self.unread && (self.audience)(&report).is_break() {
             self.unread = true;
         }
     }

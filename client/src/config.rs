@@ -32,6 +32,33 @@ pub struct Config {
     pub list_devices: bool,
 }
 
+impl Config {
+    /// An end that is known to a relay (`ws://HOST:PORT` or `wss://HOST:PORT`) by an id, waits to be
+    /// called, sends nothing, and decodes and counts what comes in. Everything else is a matter of its
+    /// fields.
+    pub fn new(server: Url, our_id: PeerId) -> Self {
+        Self {
+            call: None,
+            our_id,
+            connection: Connection {
+                relay: Relay {
+                    server,
+                    trust: Trust::System,
+                    token: Token::None,
+                },
+                ice: IceServers::default(),
+                ice_policy: IcePolicy::All,
+                local_address: None,
+            },
+            media: Media::default(),
+            show: Show::Nowhere,
+            json: false,
+            print_pipeline: false,
+            list_devices: false,
+        }
+    }
+}
+
 /// A peer to be called.
 #[derive(Clone, Debug)]
 pub struct Callee {

@@ -33,3 +33,12 @@ pub mod source;
 pub mod stats;
 pub mod timeline;
 pub mod wire;
+
+/// Starts GStreamer, with the elements that are part of this library. To be called before anything
+/// else; again is harmless.
+///
+/// # Errors
+/// When GStreamer does not start.
+pub fn init() -> Result<(), failure::Failure> {
+    plugins::start()
+}

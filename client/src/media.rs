@@ -117,6 +117,30 @@ pub struct Media {
     pub audio: AudioSource,
 }
 
+impl Default for VideoFormat {
+    /// 720p at 30 frames and 2.5 Mbit a second.
+    fn default() -> Self {
+        Self {
+            codec: VideoCodec::Vp8,
+            width: 1280,
+            height: 720,
+            framerate: 30,
+            bitrate_kbps: 2500,
+        }
+    }
+}
+
+impl Default for Media {
+    /// Nothing is sent.
+    fn default() -> Self {
+        Self {
+            video: VideoSource::None,
+            format: VideoFormat::default(),
+            audio: AudioSource::None,
+        }
+    }
+}
+
 /// The bit rate of the sound, for each call.
 pub const AUDIO_BITRATE_KBPS: u32 = 64;
 

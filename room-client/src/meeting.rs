@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use async_std::future::timeout;
 use async_std::task;
-use client::call::{prepare, watch_signals};
-use client::capture::Capture;
+use client::call::{build_capture, prepare, watch_signals};
+use client::capture::{Capture, Timeline};
 use client::config::{Connection, Show};
 use client::failure::Failure;
 use client::inbox::{Inbox, Input, Ways};
@@ -46,7 +46,10 @@ pub(crate) async fn run(config: Config, printer: Printer) -> Result<(), Failure>
     let (ways, mut inbox) = Ways::new();
     let stopping = ways.clone();
     let signals = watch_signals(move || stopping.stop())?;
-    let (capture, settings) = prepare(&config.media, &config.connection, Show::Nowhere).await?;
+    let timeline = Timeline::default();
+    let capture = build_capture(&config.media, &timeline)?;
+    let (media, connection) = (&config.media, &config.connection);
+    let settings = prepare(&capture, timeline, media, connection, Show::Nowhere).await?;
     capture.start().await;
     let mut meeting = Meeting::new(config, capture, settings, ways, printer);
     let outcome = meeting.serve(&mut inbox).await;

@@ -19,20 +19,28 @@ use crate::peer::{PeerConnection, PeerEvent, PeerSettings};
 use crate::plugins;
 use crate::receive::{self, Outputs};
 
+/// Builds what will be captured and encoded, without starting any of it.
+///
+/// # Errors
+/// Says what is missing: a plugin, or an element that takes what was asked of it.
+pub fn build_capture(media: &Media, timeline: &Timeline) -> Result<Capture, Failure> {
+    plugins::check(&graph::capture_elements(media))?;
+    Capture::new(media, timeline)
+        .map_err(|error| Failure::new(FailureKind::Other, format!("{error:#}")))
+}
+
 /// Gets everything ready that a call will need, so that what cannot work fails now and the first call
 /// is as quick as the tenth.
 ///
 /// # Errors
-/// Says what is missing: a plugin, a display, a sound server, a device.
+/// Says what is missing: a display, a sound server, a device.
 pub async fn prepare(
+    capture: &Capture,
+    timeline: Timeline,
     media: &Media,
     connection: &Connection,
     show: Show,
-) -> Result<(Capture, PeerSettings), Failure> {
-    plugins::check(&graph::capture_elements(media))?;
-    let timeline = Timeline::default();
-    let capture = Capture::new(media, &timeline)
-        .map_err(|error| Failure::new(FailureKind::Other, format!("{error:#}")))?;
+) -> Result<PeerSettings, Failure> {
     let settings = PeerSettings {
         media: media.clone(),
         timeline,
@@ -45,7 +53,7 @@ pub async fn prepare(
     let rehearsed = capture.rehearse().await;
     // Whatever came of it: a program must not end while plugins are being loaded.
     warm_up.await;
-    rehearsed.map(|()| (capture, settings))
+    rehearsed.map(|()| settings)
 }
 
 /// Calls `stop` at every signal that asks a program to end, until it says that nothing is left to

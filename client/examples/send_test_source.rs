@@ -1,0 +1,24 @@
+//! Sends a moving test picture and a tone to whoever calls `cam`:
+//! `cargo run -p client --example send_test_source`, and open `http://127.0.0.1:8443/#call=cam`.
+
+#![expect(clippy::print_stdout, reason = "an example talks to whoever runs it")]
+
+use std::error::Error;
+use std::ops::ControlFlow;
+
+use client::call::Endpoint;
+use client::config::Config;
+use client::media::{AudioSource, VideoSource};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    client::init()?;
+    let mut config = Config::new("ws://127.0.0.1:8443".parse()?, "cam".parse()?);
+    config.media.video = VideoSource::Test;
+    config.media.audio = AudioSource::Test;
+    let endpoint = Endpoint::new(config)?;
+    async_std::task::block_on(endpoint.run(|report| {
+        println!("{report}");
+        ControlFlow::Continue(())
+    }))?;
+    Ok(())
+}
