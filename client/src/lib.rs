@@ -25,6 +25,7 @@ pub mod presence;
 pub mod printer;
 pub mod program;
 pub mod receive;
+pub mod record;
 pub mod report;
 pub mod sdp;
 pub mod session;
