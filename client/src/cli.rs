@@ -1,6 +1,7 @@
 //! The command line: what was typed. What is meant is [`Config`].
 
 mod devices;
+mod doctor;
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -17,6 +18,7 @@ use crate::ice_servers::IceServers;
 use crate::media::{AudioSource, Media, Region, Screen, VideoCodec, VideoFormat, VideoSource};
 use crate::signaller::relay_address;
 use crate::wire::is_encrypted;
+use doctor::DoctorArgs;
 
 /// Sends this machine's screen and sound to a browser or another machine, and takes theirs back.
 ///
@@ -45,6 +47,9 @@ pub struct Args {
     #[command(flatten)]
     listing: devices::ListingArgs,
 
+    #[command(flatten)]
+    doctor: DoctorArgs,
+
     /// Where what comes in is shown [default: window where there is a display]
     #[arg(long, value_enum, value_name = "WHERE")]
     show: Option<Where>,
@@ -66,6 +71,8 @@ Examples:
       call bob
   client --our-id cam --video test --audio test
       send a test picture and a tone
+  client --check
+      look whether a call would work, and what to do if not
   client --our-id cam --audio-device alsa_output.pci.monitor
       send what this machine plays
 
@@ -256,6 +263,7 @@ impl Args {
             json: self.json,
             print_pipeline: self.print_pipeline,
             list_devices: self.listing.list_devices,
+            check: self.doctor.check,
         }
     }
 }

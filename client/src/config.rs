@@ -30,6 +30,8 @@ pub struct Config {
     pub print_pipeline: bool,
     /// Say which cameras, microphones, outputs, monitors and windows there are, and do nothing.
     pub list_devices: bool,
+    /// Look whether a call would work, and make none.
+    pub check: bool,
 }
 
 impl Config {
@@ -55,6 +57,7 @@ impl Config {
             json: false,
             print_pipeline: false,
             list_devices: false,
+            check: false,
         }
     }
 }

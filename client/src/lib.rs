@@ -10,6 +10,7 @@ pub mod call;
 pub mod capture;
 pub mod cli;
 pub mod config;
+pub mod doctor;
 pub mod encoder;
 pub mod failure;
 pub mod graph;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use client::cli::Args;
 use client::media::{Kind, Media};
-use client::{call, graph, program};
+use client::{call, doctor, graph, program};
 
 fn main() -> ExitCode {
     let config = Args::from_command_line().into_config(|| fastrand::u32(..));
@@ -13,6 +13,11 @@ fn main() -> ExitCode {
         return print_pipeline(&config.media);
     }
     let json = config.json;
+    if config.check {
+        return program::run("client", json, |printer| {
+            doctor::visit::run(config, printer)
+        });
+    }
     program::run("client", json, |printer| call::run(config, printer))
 }
 

@@ -23,9 +23,8 @@ where
     W: Future<Output = Result<(), Failure>>,
 {
     let allocator = allocator::settle();
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt()
-        .with_env_filter(filter)
+        .with_env_filter(filter())
         .with_ansi(io::stderr().is_terminal())
         .with_writer(io::stderr)
         .init();
@@ -49,6 +48,14 @@ where
     drop(printer);
     let _ = written.recv_timeout(LAST_WORDS_DEADLINE);
     code
+}
+
+/// What is logged, by `RUST_LOG`.
+fn filter() -> EnvFilter {
+    let asked = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    // It would show keys that are made of passwords.
+    let silenced = "stun_types=off".parse();
+    silenced.map_or_else(|_| EnvFilter::new("info"), |off| asked.add_directive(off))
 }
 
 /// Takes what libnice warns of into the log of those who look into something: nobody else can do

@@ -224,7 +224,11 @@ fn distrust(error: &CertificateError) -> String {
     }
 }
 
-fn tls_config(trust: &Trust) -> Result<ClientConfig, Failure> {
+/// How TLS is spoken with somebody for whom `trust` has to vouch.
+///
+/// # Errors
+/// When what is to be trusted cannot be read.
+pub fn tls_config(trust: &Trust) -> Result<ClientConfig, Failure> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()

@@ -1,0 +1,296 @@
+//! Looks at this machine: what is installed, what encodes, what is shown and heard here.
+
+use std::env;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use gst::prelude::*;
+
+use super::{Finding, frames, level};
+use crate::capture::{Capture, Timeline};
+use crate::config::Show;
+use crate::failure::{Failure, FailureKind};
+use crate::graph;
+use crate::media::{AudioSource, Codec, Kind, Media, VideoSource};
+use crate::plugins;
+use crate::receive::Outputs;
+
+/// How many frames an encoder is given.
+const FRAMES: u32 = 10;
+
+/// How long one of the small pipelines may take.
+const PIPELINE_DEADLINE: gst::ClockTime = gst::ClockTime::from_seconds(5);
+
+/// For how long the microphone is listened to, in messages of a tenth of a second.
+const LEVELS: usize = 5;
+
+/// Whether every element is there that a call needs.
+pub fn plugins(media: &Media) -> Finding {
+    const NAME: &str = "plugins";
+    match plugins::check(&graph::capture_elements(media)) {
+        Ok(()) => Finding::ok(
+            NAME,
+            format!("All elements are there; {}.", gst::version_string()),
+        ),
+        Err(failure) => Finding::failed(NAME, &failure),
+    }
+}
+
+/// Proves with frames that what would be sent can be encoded, and decoded again. Blocks.
+pub fn codecs(media: &Media) -> Vec<Finding> {
+    let sent = Kind::ALL.into_iter().filter_map(|kind| media.sent(kind));
+    let findings: Vec<_> = sent.flat_map(prove).collect();
+    match findings.is_empty() {
+        true => vec![Finding::skipped("encoder", "Nothing is sent.")],
+        false => findings,
+    }
+}
+
+fn prove(codec: Codec) -> Vec<Finding> {
+    let encoder = match codec.encoding_name() {
+        "VP8" => "vp8enc deadline=1 cpu-used=8",
+        "VP9" => "vp9enc deadline=1 cpu-used=8",
+        "H264" => "x264enc tune=zerolatency speed-preset=ultrafast ! h264parse",
+        "OPUS" => "opusenc",
+        other => {
+            let why = format!("{other} is not tried out here.");
+            return vec![Finding::skipped("encoder", why)];
+        }
+    };
+    let Some(decoder) = plugins::decoder(codec) else {
+        let seen = format!("Nothing is installed that decodes {codec}.");
+        let fix = "Install what `plugins` says, or choose another codec with --video-codec.";
+        return vec![Finding::problem("decoder", seen, fix)];
+    };
+    let source = match codec.kind() {
+        Kind::Video => format!(
+            "videotestsrc num-buffers={FRAMES} \
+             ! video/x-raw,format=I420,width=320,height=240,framerate=30/1"
+        ),
+        // As long as a frame of Opus.
+        Kind::Audio => format!(
+            "audiotestsrc num-buffers={FRAMES} samplesperbuffer=960 \
+             ! audio/x-raw,format=S16LE,rate=48000,channels=2"
+        ),
+    };
+    let launch = format!(
+        "{source} ! {encoder} ! identity name=encoded ! {decoder} ! fakesink name=decoded sync=false"
+    );
+    let name_of = |launch: &'static str| launch.split(' ').next().unwrap_or(launch);
+    match run(&launch) {
+        Ok([encoded, decoded]) => vec![
+            frames("encoder", name_of(encoder), FRAMES, encoded),
+            frames("decoder", name_of(decoder), FRAMES, decoded),
+        ],
+        Err(reason) => vec![Finding::problem(
+            "encoder",
+            format!("{codec} cannot be encoded and decoded here: {reason}."),
+            "Install what `plugins` says, or choose another codec with --video-codec.",
+        )],
+    }
+}
+
+/// Runs a pipeline to its end and says how many buffers came to `encoded` and to `decoded`.
+fn run(launch: &str) -> Result<[u32; 2], String> {
+    let pipeline = pipeline(launch)?;
+    let counts = ["encoded", "decoded"].map(|name| count(&pipeline, name));
+    let outcome = finish(&pipeline);
+    let _ = pipeline.set_state(gst::State::Null);
+    outcome.map(|()| counts.map(|count| count.load(Ordering::Relaxed)))
+}
+
+fn pipeline(launch: &str) -> Result<gst::Pipeline, String> {
+    let element = gst::parse::launch(launch).map_err(|error| error.to_string())?;
+    element
+        .downcast::<gst::Pipeline>()
+        .map_err(|_| "it is no pipeline".to_owned())
+}
+
+fn count(pipeline: &gst::Pipeline, name: &str) -> Arc<AtomicU32> {
+    let count = Arc::new(AtomicU32::new(0));
+    let counting = Arc::clone(&count);
+    if let Some(pad) = pipeline.by_name(name).and_then(|e| e.static_pad("sink")) {
+        pad.add_probe(gst::PadProbeType::BUFFER, move |_, _| {
+            counting.fetch_add(1, Ordering::Relaxed);
+            gst::PadProbeReturn::Ok
+        });
+    }
+    count
+}
+
+fn finish(pipeline: &gst::Pipeline) -> Result<(), String> {
+    let bus = pipeline.bus().ok_or("it has no bus")?;
+    let started = pipeline.set_state(gst::State::Playing);
+    let kinds = [gst::MessageType::Eos, gst::MessageType::Error];
+    let last = bus.timed_pop_filtered(PIPELINE_DEADLINE, &kinds);
+    match last.as_ref().map(|message| message.view()) {
+        Some(gst::MessageView::Error(error)) => Err(error.error().to_string()),
+        Some(_) if started.is_ok() => Ok(()),
+        _ => Err("it did not come to its end in time".into()),
+    }
+}
+
+/// Whether there is a display that can be captured, and one to show windows on.
+pub async fn display(media: &Media, show: Show) -> Finding {
+    const NAME: &str = "display";
+    if let VideoSource::Screen(_) = media.video {
+        let alone = Media {
+            audio: AudioSource::None,
+            ..media.clone()
+        };
+        return match rehearse(&alone).await {
+            Err(failure) => without_display(NAME, &failure),
+            Ok(()) if is_wayland() => Finding::warning(
+                NAME,
+                "An X display can be captured, but this session is one of Wayland: only programs \
+                 that use X are seen in the picture.",
+                "Log in to a session of X11 to send the whole screen.",
+            ),
+            Ok(()) => Finding::ok(NAME, "The X display can be captured."),
+        };
+    }
+    match (show, Outputs::display_is_there()) {
+        (Show::Nowhere, _) => {
+            Finding::skipped(NAME, "Neither is the screen sent nor a window shown.")
+        }
+        (_, true) => Finding::ok(NAME, "There is a display for windows."),
+        (Show::Window, false) => Finding::problem(
+            NAME,
+            "There is no display for a window.",
+            "Set DISPLAY or WAYLAND_DISPLAY, or show nothing with --show none.",
+        ),
+        (_, false) => Finding::skipped(NAME, "There is no display, and none is asked for."),
+    }
+}
+
+fn without_display(name: &'static str, failure: &Failure) -> Finding {
+    if is_wayland() && failure.kind == FailureKind::Display {
+        return Finding::problem(
+            name,
+            failure.sentence.clone(),
+            "This session is one of Wayland, whose screen cannot be captured; log in to a session \
+             of X11, or send another picture with --video.",
+        );
+    }
+    Finding::failed(name, failure)
+}
+
+fn is_wayland() -> bool {
+    env::var("XDG_SESSION_TYPE").is_ok_and(|kind| kind == "wayland")
+        || env::var_os("WAYLAND_DISPLAY").is_some_and(|name| !name.is_empty())
+}
+
+/// Whether there is a sound server, and a microphone that is heard.
+pub async fn sound(media: &Media, show: Show) -> Vec<Finding> {
+    const NAME: &str = "sound";
+    let AudioSource::Mic(device) = &media.audio else {
+        let microphone = Finding::skipped("microphone", "No microphone is sent.");
+        return vec![playing(show).await, microphone];
+    };
+    let alone = Media {
+        video: VideoSource::None,
+        ..media.clone()
+    };
+    match rehearse(&alone).await {
+        Err(failure) if failure.kind == FailureKind::Device => vec![
+            Finding::ok(NAME, "The sound server answers."),
+            Finding::failed("microphone", &failure),
+        ],
+        Err(failure) => vec![
+            Finding::failed(NAME, &failure),
+            Finding::skipped("microphone", "There is no sound server to ask for it."),
+        ],
+        Ok(()) => {
+            let device = device.clone();
+            let heard = async_std::task::spawn_blocking(move || loudest(device.as_deref())).await;
+            vec![
+                Finding::ok(NAME, "The sound server answers."),
+                match heard {
+                    Some(decibels) => level(decibels),
+                    None => Finding::skipped("microphone", "Its level cannot be measured."),
+                },
+            ]
+        }
+    }
+}
+
+/// Whether what comes in could be played.
+async fn playing(show: Show) -> Finding {
+    const NAME: &str = "sound";
+    // What is shown nowhere is played nowhere.
+    let is_shown = match show {
+        Show::Window => true,
+        Show::WindowWherePossible => Outputs::display_is_there(),
+        Show::Nowhere => false,
+    };
+    if !is_shown {
+        return Finding::skipped(NAME, "No sound server is asked for.");
+    }
+    let opens = async_std::task::spawn_blocking(|| {
+        let sink = gst::ElementFactory::make("pulsesink").build().ok()?;
+        let opened = sink.set_state(gst::State::Ready);
+        let _ = sink.set_state(gst::State::Null);
+        opened.ok()
+    });
+    match opens.await {
+        Some(_) => Finding::ok(NAME, "The sound server answers."),
+        None => Finding::warning(
+            NAME,
+            "No sound server can be reached: what comes in will not be heard.",
+            "Start PulseAudio or PipeWire.",
+        ),
+    }
+}
+
+async fn rehearse(media: &Media) -> Result<(), Failure> {
+    let elements = graph::capture_elements(media);
+    plugins::check(&elements)?;
+    let capture = Capture::new(media, &Timeline::default())
+        .map_err(|error| Failure::new(FailureKind::Other, format!("{error:#}")))?;
+    capture.rehearse().await
+}
+
+/// The loudest level of a source in half a second, in decibels of full scale. Blocks.
+fn loudest(device: Option<&str>) -> Option<f64> {
+    let launch = "pulsesrc name=source ! audioconvert ! level interval=100000000 ! fakesink";
+    let pipeline = pipeline(launch).ok()?;
+    if let Some(device) = device {
+        pipeline.by_name("source")?.set_property("device", device);
+    }
+    let bus = pipeline.bus()?;
+    let _ = pipeline.set_state(gst::State::Playing);
+    let kinds = [gst::MessageType::Element, gst::MessageType::Error];
+    let loudest = (0..LEVELS)
+        .map_while(|_| {
+            peak(
+                bus.timed_pop_filtered(PIPELINE_DEADLINE, &kinds)?
+                    .structure()?,
+            )
+        })
+        .reduce(f64::max);
+    let _ = pipeline.set_state(gst::State::Null);
+    loudest
+}
+
+/// The loudest channel of a message of `level`.
+fn peak(message: &gst::StructureRef) -> Option<f64> {
+    let peaks = message.get::<gst::glib::ValueArray>("peak").ok()?;
+    let peaks = peaks.iter().filter_map(|peak| peak.get::<f64>().ok());
+    peaks.reduce(f64::max)
+}
+
+/// Which cameras there are.
+pub fn camera() -> Finding {
+    const NAME: &str = "camera";
+    let folder = Path::new("/sys/class/video4linux");
+    let cameras: Vec<_> = std::fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .collect();
+    match cameras.is_empty() {
+        true => Finding::skipped(NAME, "There is no camera, and none is asked for."),
+        false => Finding::ok(NAME, format!("There are {}.", cameras.join(", "))),
+    }
+}

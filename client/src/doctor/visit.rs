@@ -1,0 +1,214 @@
+//! Looks at everything at the same time, with a limit for each, and reports what was found.
+
+use std::collections::HashSet;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use async_std::future::timeout;
+use async_std::task;
+use futures_util::future::{join, join_all};
+use futures_util::join;
+
+use super::stun::{Server, Transport};
+use super::{
+    Asked, Diagnosis, Finding, candidates, clock, gathering, machine, relay, server, turn, udp,
+};
+use crate::capture::Timeline;
+use crate::config::{Config, IcePolicy};
+use crate::failure::Failure;
+use crate::peer::PeerSettings;
+use crate::printer::Printer;
+use crate::receive::Outputs;
+
+/// How long looking at one thing may take; what goes through the network has to know the relay first,
+/// and may take as long again.
+const LOOK_DEADLINE: Duration = Duration::from_secs(5);
+
+/// How many STUN and TURN servers are asked.
+const MAX_SERVERS: usize = 8;
+
+/// Examines everything that a call with this configuration would need.
+///
+/// # Errors
+/// When a call would not work.
+pub async fn run(config: Config, printer: Printer) -> Result<(), Failure> {
+    let diagnosis = examine(&config).await;
+    for finding in &diagnosis.findings {
+        let _ = printer.print(finding);
+    }
+    let _ = printer.print(&diagnosis.summary());
+    diagnosis.verdict()
+}
+
+async fn examine(config: &Config) -> Diagnosis {
+    let (network, machine) = join(network(config), this_machine(config)).await;
+    Diagnosis {
+        findings: [network, machine].concat(),
+    }
+}
+
+async fn network(config: &Config) -> Vec<Finding> {
+    let connection = &config.connection;
+    let visiting = relay::visit(connection.relay.clone(), config.our_id.clone());
+    let Ok(seen) = timeout(LOOK_DEADLINE, visiting).await else {
+        return vec![unanswered("relay")];
+    };
+    let mut findings = seen.findings;
+    let relays = seen
+        .date
+        .as_deref()
+        .and_then(|date| httpdate::parse_http_date(date).ok());
+    findings.push(clock(seconds(now()), relays.map(seconds)));
+    let ice = connection.ice.and(&seen.servers);
+    let settings = PeerSettings {
+        media: config.media.clone(),
+        timeline: Timeline::default(),
+        outputs: Outputs::NONE,
+        ice_policy: connection.ice_policy,
+        local_address: connection.local_address,
+        ice,
+    };
+    let (asked, gathered) = join(
+        ask_servers(&settings),
+        timeout(
+            LOOK_DEADLINE + Duration::from_secs(1),
+            gathering::gather(&settings),
+        ),
+    )
+    .await;
+    findings.extend(asked);
+    findings.push(match gathered {
+        Ok(Ok(types)) => candidates(
+            &types,
+            connection.ice_policy == IcePolicy::Relay,
+            !settings.ice.turn.is_empty(),
+        ),
+        Ok(Err(reason)) => Finding::problem(
+            "candidates",
+            format!("webrtcbin does not start: {reason}."),
+            "Install what `plugins` says.",
+        ),
+        Err(_) => unanswered("candidates"),
+    });
+    findings
+}
+
+/// What the STUN and TURN servers say, and whether UDP gets through at all.
+async fn ask_servers(settings: &PeerSettings) -> Vec<Finding> {
+    let questions = questions(&settings.ice.stun, &settings.ice.turn);
+    let asking = questions
+        .iter()
+        .map(|(server, transport, is_turn)| async move {
+            let asking = turn::ask(server, *transport, *is_turn);
+            timeout(LOOK_DEADLINE, asking).await.ok()
+        });
+    let asked: Vec<Asked> = join_all(asking).await.into_iter().flatten().collect();
+    let by_udp: Vec<_> = asked
+        .iter()
+        .filter(|asked| asked.transport == Transport::Udp)
+        .map(|asked| asked.outcome.is_answer())
+        .collect();
+    let mut findings = vec![udp(&by_udp)];
+    for (name, is_turn) in [("stun", false), ("turn", true)] {
+        let of_kind = asked.iter().filter(|asked| asked.is_turn == is_turn);
+        let before = findings.len();
+        findings.extend(of_kind.map(server));
+        if findings.len() == before {
+            let option = format!("No {} server is named.", name.to_ascii_uppercase());
+            findings.push(Finding::skipped(name, option));
+        }
+    }
+    findings
+}
+
+/// Each server once by each way. One that is to be asked by TLS is asked by nothing else: it listens
+/// for nothing else.
+fn questions(stun: &[String], turn: &[String]) -> Vec<(Server, Transport, bool)> {
+    let servers = |urls: &[String]| -> Vec<Server> {
+        urls.iter()
+            .filter_map(|url| Server::parse(url))
+            .take(MAX_SERVERS)
+            .collect()
+    };
+    let mut questions = Vec::new();
+    for server in servers(stun) {
+        questions.push((server, Transport::Udp, false));
+    }
+    let turn = servers(turn);
+    let wanted: HashSet<_> = turn
+        .iter()
+        .map(|server| (server.place(), server.transport))
+        .collect();
+    for server in turn {
+        let ways: &[Transport] = match server.transport {
+            Transport::Tls => &[Transport::Tls],
+            Transport::Udp | Transport::Tcp => &[Transport::Udp, Transport::Tcp],
+        };
+        for way in ways {
+            let is_asked_as_its_own =
+                *way != server.transport && wanted.contains(&(server.place(), *way));
+            if !is_asked_as_its_own {
+                questions.push((server.clone(), *way, true));
+            }
+        }
+    }
+    questions
+}
+
+async fn this_machine(config: &Config) -> Vec<Finding> {
+    let media = &config.media;
+    let installed = machine::plugins(media);
+    let encoding = media.clone();
+    let (codecs, display, sound) = join!(
+        timeout(
+            LOOK_DEADLINE * 2,
+            task::spawn_blocking(move || machine::codecs(&encoding))
+        ),
+        timeout(LOOK_DEADLINE * 2, machine::display(media, config.show)),
+        timeout(LOOK_DEADLINE * 2, machine::sound(media, config.show)),
+    );
+    let mut findings = vec![installed];
+    findings.extend(codecs.unwrap_or_else(|_| vec![unanswered("encoder")]));
+    findings.push(display.unwrap_or_else(|_| unanswered("display")));
+    findings.extend(sound.unwrap_or_else(|_| vec![unanswered("sound")]));
+    findings.push(machine::camera());
+    findings
+}
+
+fn unanswered(name: &'static str) -> Finding {
+    Finding::unanswered(name, LOOK_DEADLINE.as_secs())
+}
+
+#[expect(clippy::disallowed_methods, reason = "the clock is what is looked at")]
+fn now() -> SystemTime {
+    SystemTime::now()
+}
+
+fn seconds(time: SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_server_is_asked_once_by_each_way() {
+        let asked = |turn: &[&str]| {
+            let turn: Vec<_> = turn.iter().map(|url| (*url).to_owned()).collect();
+            let questions = questions(&[], &turn);
+            let ways = questions
+                .iter()
+                .map(|(server, way, _)| (server.transport == *way, *way));
+            ways.collect::<Vec<_>>()
+        };
+        let (udp, tcp, tls) = (Transport::Udp, Transport::Tcp, Transport::Tls);
+        assert_eq!(asked(&["turn://u:p@h"]), [(true, udp), (false, tcp)]);
+        assert_eq!(
+            asked(&["turn://u:p@h", "turn://u:p@h?transport=tcp"]),
+            [(true, udp), (true, tcp)]
+        );
+        assert_eq!(asked(&["turns://u:p@h"]), [(true, tls)]);
+        assert!(asked(&["nonsense"]).is_empty());
+    }
+}
