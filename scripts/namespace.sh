@@ -24,6 +24,9 @@ and the tests run in one: run them as root, or with sudo, outside of a container
   privileged ip -n "$NAMESPACE" address add 10.77.0.1/24 dev aldis0
   privileged ip -n "$NAMESPACE" link set aldis0 up
   privileged ip -n "$NAMESPACE" link set aldis1 up
+  # Firefox asks the kernel which address of ours leads there, sends nothing, and without an answer has
+  # no candidates.
+  privileged ip -n "$NAMESPACE" route add 8.8.8.8/32 dev aldis0
   wait_for_addresses
 }
 
@@ -53,7 +56,7 @@ inside() {
 
 # What sudo would not let through.
 ENVIRONMENT=("PATH=$PATH" "HOME=$HOME")
-for name in CARGO_HOME RUSTUP_HOME RUSTUP_TOOLCHAIN CARGO_TARGET_DIR CHROMIUM; do
+for name in CARGO_HOME RUSTUP_HOME RUSTUP_TOOLCHAIN CARGO_TARGET_DIR CHROMIUM FIREFOX; do
   if [[ -v $name ]]; then ENVIRONMENT+=("$name=${!name}"); fi
 done
 

@@ -2,6 +2,7 @@
 
 import { AiortcPeer } from './aiortc.js';
 import { Browser } from './browser.js';
+import { Firefox } from './firefox.js';
 import { Client, Relay, RoomClient, Screen, Sound } from './programs.js';
 import { TurnServer } from './turn-server.js';
 
@@ -49,6 +50,11 @@ export class Stage {
 
   browser(options) {
     return this.keep(Browser.start(options));
+  }
+
+  async firefox() {
+    const sound = await this.sound();
+    return this.keep(Firefox.start(sound.env));
   }
 
   screen(width, height) {

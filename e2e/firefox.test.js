@@ -1,0 +1,49 @@
+// Firefox at the other end, with the page of the relay.
+
+import test from 'node:test';
+import assert from 'node:assert/strict';
+import { Stage } from './support/stage.js';
+import { until } from './support/until.js';
+
+for (const codec of ['vp8', 'vp9', 'h264']) {
+  test(`Firefox calls, and both see and hear one another, by ${codec}`, async (t) => {
+    const stage = new Stage(t);
+    const relay = await stage.relay();
+    const firefox = await stage.firefox();
+    const idle = await firefox.open(relay);
+    if (!await idle.takes(codec)) return t.skip(`this Firefox has no ${codec}`);
+    const client = await stage.client(relay, ['--our-id', 'cam', '--video-codec', codec]);
+    const page = await firefox.open(relay, 'call=cam&send=camera&id=me');
+    await page.sees();
+    assert.equal((await client.report('called')).peer, 'me');
+    await client.report('first-frame-received', { where: ({ kind }) => kind === 'video' });
+    await client.report('first-frame-received', { where: ({ kind }) => kind === 'audio' });
+    // Firefox begins its sound anew once it has found the loudspeaker.
+    await client.report('stats', { where: ({ received }) => received.fps > 5 && received.audio_kbps > 30 });
+    const tone = await page.tone();
+    assert.ok(Math.abs(tone - 440) < 10, `a tone of ${tone} Hz`);
+    const inbound = await page.inbound('video');
+    assert.deepEqual([inbound.width, inbound.height], [1280, 720]);
+    assert.ok(await page.decodedRate(2) > 15, 'the picture moves');
+    assert.deepEqual(page.errors, []);
+  });
+}
+
+test('Firefox is called, and both see and hear one another', async (t) => {
+  const stage = new Stage(t);
+  const relay = await stage.relay();
+  const firefox = await stage.firefox();
+  const page = await firefox.open(relay, 'id=ann');
+  await page.until('the page is registered', ({ state }) => state === 'registered');
+  await page.agreeToSend();
+  const client = await stage.client(relay, ['--peer-id', 'ann']);
+  await page.sees();
+  await client.report('first-frame-received', { where: ({ kind }) => kind === 'video' });
+  await client.report('first-frame-received', { where: ({ kind }) => kind === 'audio' });
+  assert.ok(Math.abs(await page.tone() - 440) < 10);
+  await until('the round trip is known', () => client.reports.some(({ rtt_ms: rtt }) => rtt > 0));
+  assert.equal((await client.stop()).code, 0);
+  const state = await page.until('the call has ended', ({ state }) => state === 'registered');
+  assert.equal(state.reason, 'hung-up-by-peer');
+  assert.deepEqual(page.errors, []);
+});
