@@ -9,7 +9,7 @@ use protocol::PeerId;
 use url::Url;
 
 use crate::ice_servers::IceServers;
-use crate::media::Media;
+use crate::media::{Media, VideoSource};
 
 /// All that one client is told.
 #[derive(Clone, Debug)]
@@ -133,6 +133,16 @@ pub enum IcePolicy {
     All,
     /// Through a TURN server alone.
     Relay,
+}
+
+impl Config {
+    /// The X display that was named, whatever is captured of it.
+    pub fn display(&self) -> Option<String> {
+        if let VideoSource::Screen(screen) = &self.media.video {
+            return screen.display.clone();
+        }
+        None
+    }
 }
 
 impl Secret {

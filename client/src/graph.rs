@@ -3,10 +3,14 @@
 //! Nothing that a user typed is part of the text: such values are [`Setting`]s, set on a named
 //! element once it exists.
 
+mod camera;
+
 use crate::media::{
     AUDIO_BITRATE_KBPS, AudioSource, Codec, Kind, Media, Screen, TEST_TONE_HZ, VideoCodec,
     VideoFormat, VideoSource,
 };
+
+pub use camera::camera_source;
 
 /// A branch of a pipeline.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,6 +6,8 @@ use std::str::FromStr;
 
 use serde::{Serialize, Serializer};
 
+use crate::camera::{Camera, Form};
+
 /// How many of those there are a sentence names.
 const MAX_NAMED: usize = 10;
 
@@ -14,6 +16,8 @@ const MAX_NAMED: usize = 10;
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(tag = "event", rename = "devices")]
 pub struct Inventory {
+    /// Cameras, with what each offers.
+    pub cameras: Vec<Camera>,
     /// Outputs of sound, each of which may be captured by its monitor.
     pub outputs: Vec<SoundDevice>,
     /// Microphones and other inputs of sound.
@@ -39,6 +43,8 @@ pub struct Note {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Section {
+    /// Cameras.
+    Cameras,
     /// Microphones.
     Microphones,
     /// Outputs.
@@ -249,7 +255,8 @@ impl fmt::Display for Monitor {
 
 impl Section {
     /// All of them, in the order in which they are listed.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 5] = [
+        Self::Cameras,
         Self::Microphones,
         Self::Outputs,
         Self::Monitors,
@@ -258,6 +265,7 @@ impl Section {
 
     fn title(self) -> &'static str {
         match self {
+            Self::Cameras => "Cameras",
             Self::Microphones => "Microphones",
             Self::Outputs => "Outputs (captured as NAME.monitor)",
             Self::Monitors => "Monitors",
@@ -267,6 +275,16 @@ impl Section {
 }
 
 impl Inventory {
+    /// Takes over what another one has.
+    pub fn merge(&mut self, other: Self) {
+        self.cameras.extend(other.cameras);
+        self.outputs.extend(other.outputs);
+        self.microphones.extend(other.microphones);
+        self.monitors.extend(other.monitors);
+        self.windows.extend(other.windows);
+        self.notes.extend(other.notes);
+    }
+
     /// The rows of a kind; the columns of a row stand under those of the next.
     fn rows(&self, section: Section) -> Vec<Vec<String>> {
         let sound = |devices: &[SoundDevice]| {
@@ -279,6 +297,7 @@ impl Inventory {
             devices.iter().map(row).collect()
         };
         match section {
+            Section::Cameras => self.cameras.iter().flat_map(camera_rows).collect(),
             Section::Microphones => sound(&self.microphones),
             Section::Outputs => sound(&self.outputs),
             Section::Monitors => {
@@ -306,6 +325,24 @@ impl Inventory {
     }
 }
 
+/// A camera, and below it what it offers.
+fn camera_rows(camera: &Camera) -> Vec<Vec<String>> {
+    let first = vec![camera.path.clone(), format!("{:?}", camera.name)];
+    let row = |form: &Form| {
+        let layout = form.layout.as_deref().unwrap_or_default();
+        let rates: Vec<_> = form.rates.iter().map(ToString::to_string).collect();
+        vec![
+            String::new(),
+            format!("{} {layout}", form.encoding).trim_end().to_owned(),
+            format!("{}x{}", form.width, form.height),
+            format!("{} frames a second", rates.join(", ")),
+        ]
+    };
+    std::iter::once(first)
+        .chain(camera.forms.iter().map(row))
+        .collect()
+}
+
 /// The default one is marked.
 fn marked(name: &str, is_default: bool) -> String {
     match is_default {
@@ -316,7 +353,7 @@ fn marked(name: &str, is_default: bool) -> String {
 
 impl fmt::Display for Inventory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (section, separator) in Section::ALL.into_iter().zip(["", "\n", "\n", "\n"]) {
+        for (section, separator) in Section::ALL.into_iter().zip(["", "\n", "\n", "\n", "\n"]) {
             write!(f, "{separator}{}", section.title())?;
             write_table(f, &self.rows(section))?;
             for note in self.notes.iter().filter(|note| note.about == section) {

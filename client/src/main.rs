@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use client::cli::Args;
 use client::media::{Kind, Media};
-use client::{call, doctor, graph, program};
+use client::{call, devices, doctor, graph, program};
 
 fn main() -> ExitCode {
     let config = Args::from_command_line().into_config(|| fastrand::u32(..));
@@ -17,6 +17,10 @@ fn main() -> ExitCode {
         return program::run("client", json, |printer| {
             doctor::visit::run(config, printer)
         });
+    }
+    if config.list_devices {
+        let display = config.display();
+        return program::run("client", json, |printer| devices::list(display, printer));
     }
     program::run("client", json, |printer| call::run(config, printer))
 }

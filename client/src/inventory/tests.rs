@@ -1,6 +1,7 @@
 //! How devices are listed and found.
 
 use super::*;
+use crate::camera::{Encoding, Rate, Span};
 
 fn window(id: u32, title: &str) -> Window {
     let place = Place {
@@ -111,7 +112,24 @@ fn inventory() -> Inventory {
         about: Section::Outputs,
         sentence: "There is no output.".into(),
     };
+    let rates = [30, 15].map(|rate| Span::of(Rate::per_second(rate)));
+    let form = |encoding, layout: Option<&str>, width, height| Form {
+        encoding,
+        layout: layout.map(str::to_owned),
+        width: Span::of(width),
+        height: Span::of(height),
+        rates: rates.to_vec(),
+    };
+    let camera = Camera {
+        path: "/dev/video0".into(),
+        name: "Webcam".into(),
+        forms: vec![
+            form(Encoding::Raw, Some("YUY2"), 640, 480),
+            form(Encoding::Mjpeg, None, 1280, 720),
+        ],
+    };
     Inventory {
+        cameras: vec![camera],
         outputs: Vec::new(),
         microphones: vec![microphone],
         monitors: vec![monitor("HDMI-1", 0, false), monitor("DP-2", 1920, true)],
@@ -123,6 +141,10 @@ fn inventory() -> Inventory {
 #[test]
 fn the_table_is_aligned() {
     let table = "\
+Cameras
+  /dev/video0  \"Webcam\"
+               raw YUY2  640x480   30, 15 frames a second
+               MJPEG     1280x720  30, 15 frames a second
 Microphones
   * input.usb  USB Microphone
 Outputs (captured as NAME.monitor)
@@ -139,6 +161,8 @@ Windows
 fn the_json_has_the_same() {
     let json = serde_json::to_value(inventory()).expect("it serializes");
     assert_eq!(json["event"], "devices");
+    assert_eq!(json["cameras"][0]["forms"][1]["encoding"], "mjpeg");
+    assert_eq!(json["cameras"][0]["forms"][0]["rates"][1]["max"], 15.0);
     assert_eq!(json["microphones"][0]["name"], "input.usb");
     assert_eq!(json["monitors"][1]["x"], 1920);
     assert_eq!(json["windows"][0]["id"], "0x400001");
