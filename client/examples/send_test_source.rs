@@ -8,12 +8,12 @@ use std::ops::ControlFlow;
 
 use client::call::Endpoint;
 use client::config::Config;
-use client::media::{AudioSource, VideoSource};
+use client::media::{AudioSource, Pattern, VideoSource};
 
 fn main() -> Result<(), Box<dyn Error>> {
     client::init()?;
     let mut config = Config::new("ws://127.0.0.1:8443".parse()?, "cam".parse()?);
-    config.media.video = VideoSource::Test;
+    config.media.video = VideoSource::Test(Pattern::default());
     config.media.audio = AudioSource::Test;
     let endpoint = Endpoint::new(config)?;
     async_std::task::block_on(endpoint.run(|report| {

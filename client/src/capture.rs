@@ -13,7 +13,7 @@ use futures_util::future::{Either, join_all, select};
 
 use crate::encoder::{self, Encoder};
 use crate::failure::{Failure, FailureKind};
-use crate::media::{Codec, Kind, Media, Region, VideoSource};
+use crate::media::{Codec, Kind, Media, Region};
 use crate::source::{Feed, Source};
 
 pub use crate::encoder::Track;
@@ -65,10 +65,7 @@ impl Capture {
             })?;
             sources.extend(source);
         }
-        let region = match &media.video {
-            VideoSource::Screen(screen) => screen.region,
-            VideoSource::Test | VideoSource::None => None,
-        };
+        let region = media.video.region();
         let capture = Self(Arc::new(Inner {
             media: media.clone(),
             timeline: timeline.clone(),

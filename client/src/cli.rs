@@ -2,6 +2,7 @@
 
 mod devices;
 mod doctor;
+mod sources;
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -15,7 +16,7 @@ use crate::config::{
     Callee, Config, Connection, Fingerprint, IcePolicy, Relay, Secret, Show, Token, Trust,
 };
 use crate::ice_servers::IceServers;
-use crate::media::{AudioSource, Media, Region, Screen, VideoCodec, VideoFormat, VideoSource};
+use crate::media::{Media, VideoCodec, VideoFormat};
 use crate::signaller::relay_address;
 use crate::wire::is_encrypted;
 use doctor::DoctorArgs;
@@ -73,8 +74,10 @@ Examples:
       send a test picture and a tone
   client --check
       look whether a call would work, and what to do if not
-  client --our-id cam --audio-device alsa_output.pci.monitor
-      send what this machine plays
+  client --our-id cam --video camera --audio desktop
+      send the camera's picture and what this machine plays
+  client --our-id cam --video file:talk.webm --audio file --video camera
+      send a film with its sound, or the camera in its place
 
 Exit codes:
    0  ended in order                7  GStreamer plugin missing
@@ -133,32 +136,8 @@ pub struct ConnectionArgs {
 /// What is sent.
 #[derive(Clone, Debug, clap::Args)]
 pub struct MediaArgs {
-    /// The picture to send
-    #[arg(long, value_enum, default_value_t = Video::Screen)]
-    video: Video,
-
-    /// The sound to send
-    #[arg(long, value_enum, default_value_t = Audio::Mic)]
-    audio: Audio,
-
-    /// The X display to capture [default: $DISPLAY]
-    #[arg(long, value_name = ":N")]
-    display: Option<String>,
-
-    /// The part of the screen to capture, in pixels
-    #[arg(long, value_name = "X,Y,WxH")]
-    region: Option<Region>,
-
     #[command(flatten)]
-    part: devices::PartArgs,
-
-    /// Leave the mouse pointer out of the picture
-    #[arg(long)]
-    no_pointer: bool,
-
-    /// The PulseAudio source to capture, which may be the monitor of an output
-    #[arg(long, value_name = "NAME")]
-    audio_device: Option<String>,
+    sources: sources::SourceArgs,
 
     /// The codec of the picture
     #[arg(long, value_enum, default_value_t = CodecName::Vp8)]
@@ -195,26 +174,6 @@ enum Where {
     /// In a window, with sound
     Window,
     /// Nowhere; it is decoded and counted
-    None,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Video {
-    /// The X11 screen
-    Screen,
-    /// A moving test picture
-    Test,
-    /// No picture
-    None,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Audio {
-    /// A microphone, or another source of the sound server
-    Mic,
-    /// A test tone
-    Test,
-    /// No sound
     None,
 }
 
@@ -318,19 +277,9 @@ impl ConnectionArgs {
 impl MediaArgs {
     /// What is sent.
     pub fn into_media(self) -> Media {
-        let screen = Screen {
-            display: self.display,
-            pointer: !self.no_pointer,
-            region: self.region,
-            window: self.part.window,
-            monitor: self.part.monitor,
-        };
+        let (video, audio, others) = self.sources.into_sources();
         Media {
-            video: match self.video {
-                Video::Screen => VideoSource::Screen(screen),
-                Video::Test => VideoSource::Test,
-                Video::None => VideoSource::None,
-            },
+            video,
             format: VideoFormat {
                 codec: match self.video_codec {
                     CodecName::Vp8 => VideoCodec::Vp8,
@@ -344,11 +293,8 @@ impl MediaArgs {
                 framerate: self.framerate,
                 bitrate_kbps: self.bitrate_kbps,
             },
-            audio: match self.audio {
-                Audio::Mic => AudioSource::Mic(self.audio_device),
-                Audio::Test => AudioSource::Test,
-                Audio::None => AudioSource::None,
-            },
+            audio,
+            others,
         }
     }
 }

@@ -6,7 +6,7 @@
 mod camera;
 
 use crate::media::{
-    AUDIO_BITRATE_KBPS, AudioSource, Codec, Kind, Media, Screen, TEST_TONE_HZ, VideoCodec,
+    AUDIO_BITRATE_KBPS, AudioSource, Codec, Kind, Media, Part, Screen, TEST_TONE_HZ, VideoCodec,
     VideoFormat, VideoSource,
 };
 
@@ -163,10 +163,13 @@ pub fn receive_chain(codec: Codec, decoder: &str) -> String {
 /// Every element that capturing and encoding needs, so that a missing one can be named at start.
 pub fn capture_elements(media: &Media) -> Vec<&'static str> {
     let mut elements = Vec::new();
-    match media.video {
+    match &media.video {
         VideoSource::Screen(_) => elements.push("ximagesrc"),
-        VideoSource::Test => elements.push("videotestsrc"),
-        VideoSource::None => {}
+        VideoSource::Camera(_) => elements.push("v4l2src"),
+        VideoSource::Test(_) => elements.push("videotestsrc"),
+        VideoSource::File(_) => elements.push("decodebin"),
+        VideoSource::Uri(_) => elements.push("uridecodebin"),
+        VideoSource::Pipeline(_) | VideoSource::None => {}
     }
     if media.video != VideoSource::None {
         elements.extend(["videoconvert", "videoscale"]);
@@ -177,10 +180,12 @@ pub fn capture_elements(media: &Media) -> Vec<&'static str> {
             VideoCodec::Av1 => ["av1enc", "rtpav1pay"],
         });
     }
-    match media.audio {
-        AudioSource::Mic(_) => elements.push("pulsesrc"),
+    match &media.audio {
+        AudioSource::Mic(_) | AudioSource::Desktop => elements.push("pulsesrc"),
         AudioSource::Test => elements.push("audiotestsrc"),
-        AudioSource::None => {}
+        AudioSource::File(_) => elements.push("decodebin"),
+        AudioSource::Uri(_) => elements.push("uridecodebin"),
+        AudioSource::WithVideo | AudioSource::Pipeline(_) | AudioSource::None => {}
     }
     if media.audio != AudioSource::None {
         elements.extend(["audioconvert", "audioresample", "opusenc", "rtpopuspay"]);
@@ -190,17 +195,39 @@ pub fn capture_elements(media: &Media) -> Vec<&'static str> {
 
 fn video_source(source: &VideoSource, format: &VideoFormat) -> Option<(String, Vec<Setting>)> {
     let framerate = format.framerate;
+    let setting = |property, value| Setting {
+        element: VIDEO_SOURCE,
+        property,
+        value,
+    };
     let (source, settings) = match source {
         VideoSource::None => return None,
-        VideoSource::Test => {
-            // Bars that move in every frame and cost next to nothing to draw or encode.
-            (
-                format!(
-                    "videotestsrc is-live=true pattern=smpte75 horizontal-speed=4 name={VIDEO_SOURCE}"
-                ),
-                Vec::new(),
-            )
-        }
+        // It moves in every frame.
+        VideoSource::Test(pattern) => (
+            format!(
+                "videotestsrc is-live=true pattern={} horizontal-speed=4 name={VIDEO_SOURCE}",
+                pattern.name()
+            ),
+            Vec::new(),
+        ),
+        VideoSource::Camera(device) => (
+            format!("v4l2src name={VIDEO_SOURCE} ! decodebin ! videorate"),
+            device
+                .iter()
+                .map(|name| setting("device", name.clone()))
+                .collect(),
+        ),
+        VideoSource::File(file) => (
+            format!(
+                "filesrc name={VIDEO_SOURCE} ! decodebin ! video/x-raw ! clocksync ! videorate"
+            ),
+            vec![setting("location", file.path.display().to_string())],
+        ),
+        VideoSource::Uri(uri) => (
+            format!("uridecodebin name={VIDEO_SOURCE} ! video/x-raw ! clocksync ! videorate"),
+            vec![setting("uri", uri.reveal().into())],
+        ),
+        VideoSource::Pipeline(launch) => (format!("{} ! videorate", launch.text()), Vec::new()),
         VideoSource::Screen(screen) => {
             // With damage tracking on, a moving screen costs a tenth of a core more.
             (
@@ -224,7 +251,8 @@ fn screen_settings(screen: &Screen) -> Vec<Setting> {
     if let Some(display) = &screen.display {
         settings.push(setting("display-name", display.clone()));
     }
-    if let Some(region) = screen.region {
+    // Windows and monitors have to be looked up first.
+    if let Part::Region(region) = screen.part {
         settings.extend([
             setting("startx", region.x.to_string()),
             setting("starty", region.y.to_string()),
@@ -237,8 +265,13 @@ fn screen_settings(screen: &Screen) -> Vec<Setting> {
 }
 
 fn audio_source(source: &AudioSource) -> Option<(String, Vec<Setting>)> {
+    let setting = |property, value| Setting {
+        element: AUDIO_SOURCE,
+        property,
+        value,
+    };
     let (source, settings) = match source {
-        AudioSource::None => return None,
+        AudioSource::None | AudioSource::WithVideo => return None,
         AudioSource::Test => (
             format!(
                 "audiotestsrc is-live=true samplesperbuffer=480 freq={TEST_TONE_HZ} volume=0.25 \
@@ -250,13 +283,22 @@ fn audio_source(source: &AudioSource) -> Option<(String, Vec<Setting>)> {
             format!("pulsesrc client-name=Aldis provide-clock=false name={AUDIO_SOURCE}"),
             device
                 .iter()
-                .map(|name| Setting {
-                    element: AUDIO_SOURCE,
-                    property: "device",
-                    value: name.clone(),
-                })
+                .map(|name| setting("device", name.clone()))
                 .collect(),
         ),
+        AudioSource::Desktop => (
+            format!("pulsesrc client-name=Aldis provide-clock=false name={AUDIO_SOURCE}"),
+            vec![setting("device", "@DEFAULT_MONITOR@".into())],
+        ),
+        AudioSource::File(file) => (
+            format!("filesrc name={AUDIO_SOURCE} ! decodebin ! audio/x-raw ! clocksync"),
+            vec![setting("location", file.path.display().to_string())],
+        ),
+        AudioSource::Uri(uri) => (
+            format!("uridecodebin name={AUDIO_SOURCE} ! audio/x-raw ! clocksync"),
+            vec![setting("uri", uri.reveal().into())],
+        ),
+        AudioSource::Pipeline(launch) => (launch.text().into(), Vec::new()),
     };
     let launch = format!("{source} ! audioconvert ! audioresample");
     Some((launch, settings))
@@ -300,6 +342,7 @@ fn audio_encoder() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::media::Others;
 
     fn media(video: VideoSource, audio: AudioSource, codec: VideoCodec) -> Media {
         let format = VideoFormat {
@@ -313,7 +356,12 @@ mod tests {
             video,
             format,
             audio,
+            others: Others::default(),
         }
+    }
+
+    fn region(text: &str) -> Part {
+        Part::Region(text.parse().expect("a region"))
     }
 
     #[test]
@@ -322,8 +370,7 @@ mod tests {
         let screen = Screen {
             display: Some(hostile.into()),
             pointer: true,
-            region: "1,2,30x40".parse().ok(),
-            ..Screen::default()
+            part: region("1,2,30x40"),
         };
         let media = media(
             VideoSource::Screen(screen),
@@ -347,8 +394,7 @@ mod tests {
         let screen = Screen {
             display: None,
             pointer: false,
-            region: "10,20,1280x720".parse().ok(),
-            ..Screen::default()
+            part: region("10,20,1280x720"),
         };
         let values: Vec<_> = screen_settings(&screen)
             .into_iter()
@@ -372,8 +418,7 @@ mod tests {
         let screen = Screen {
             display: Some(r#":1 name=video-source "\"#.into()),
             pointer: false,
-            region: None,
-            ..Screen::default()
+            part: Part::Whole,
         };
         let media = media(
             VideoSource::Screen(screen),

@@ -1,62 +1,12 @@
 //! What is captured and how it is encoded, as data.
 
 use std::fmt;
-use std::str::FromStr;
 
-use crate::inventory::{MonitorName, WindowName};
+mod sources;
 
-/// Where the picture comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum VideoSource {
-    /// An X11 screen.
-    Screen(Screen),
-    /// A moving test picture.
-    Test,
-    /// No picture is sent.
-    None,
-}
-
-/// Which part of which X11 screen is captured.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Screen {
-    /// The X display (`:0`), or the one of the environment.
-    pub display: Option<String>,
-    /// Whether the mouse pointer is part of the picture.
-    pub pointer: bool,
-    /// A part of the screen, or all of it.
-    pub region: Option<Region>,
-    /// One window alone; goes before [`Screen::region`].
-    pub window: Option<WindowName>,
-    /// One monitor alone; `devices::locate` makes a region of it.
-    pub monitor: Option<MonitorName>,
-}
-
-/// A rectangle on a screen, in pixels. Written `X,Y,WIDTHxHEIGHT`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Region {
-    /// Distance of the left edge from the left of the screen.
-    pub x: u32,
-    /// Distance of the upper edge from the top of the screen.
-    pub y: u32,
-    /// Width, at least 1.
-    pub width: u32,
-    /// Height, at least 1.
-    pub height: u32,
-}
-
-/// Where the sound comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum AudioSource {
-    /// A PulseAudio source: a microphone, or the monitor of an output. `None` is the default one.
-    Mic(Option<String>),
-    /// A test tone of [`TEST_TONE_HZ`].
-    Test,
-    /// No sound is sent.
-    None,
-}
-
-/// The pitch of the test tone.
-pub const TEST_TONE_HZ: u32 = 440;
+pub use sources::{
+    AudioSource, File, Launch, Part, Pattern, Region, Screen, TEST_TONE_HZ, Uri, VideoSource,
+};
 
 /// A video codec that Aldis can send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -109,12 +59,23 @@ pub struct VideoFormat {
 /// Everything that one client captures and sends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Media {
-    /// The picture's source.
+    /// The picture's source at first.
     pub video: VideoSource,
     /// The picture's form.
     pub format: VideoFormat,
-    /// The sound's source.
+    /// The sound's source at first.
     pub audio: AudioSource,
+    /// What may take the place of the first sources while a call runs.
+    pub others: Others,
+}
+
+/// The sources beside the first of each kind.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Others {
+    /// Of pictures.
+    pub video: Vec<VideoSource>,
+    /// Of sound.
+    pub audio: Vec<AudioSource>,
 }
 
 impl Default for VideoFormat {
@@ -137,6 +98,7 @@ impl Default for Media {
             video: VideoSource::None,
             format: VideoFormat::default(),
             audio: AudioSource::None,
+            others: Others::default(),
         }
     }
 }
@@ -145,13 +107,23 @@ impl Default for Media {
 pub const AUDIO_BITRATE_KBPS: u32 = 64;
 
 impl Media {
-    /// The codec in which a kind is sent; `None` when it is not sent.
+    /// Every source of pictures, the one at first in front.
+    pub fn videos(&self) -> impl Iterator<Item = &VideoSource> {
+        std::iter::once(&self.video).chain(&self.others.video)
+    }
+
+    /// Every source of sound, the one at first in front.
+    pub fn audios(&self) -> impl Iterator<Item = &AudioSource> {
+        std::iter::once(&self.audio).chain(&self.others.audio)
+    }
+
+    /// The codec in which a kind is sent; `None` when it is not sent, and never can be.
     pub fn sent(&self, kind: Kind) -> Option<Codec> {
-        match kind {
-            Kind::Video if self.video == VideoSource::None => None,
-            Kind::Audio if self.audio == AudioSource::None => None,
-            Kind::Video | Kind::Audio => Some(self.preferred(kind)),
-        }
+        let is_sent = match kind {
+            Kind::Video => self.videos().any(|source| *source != VideoSource::None),
+            Kind::Audio => self.audios().any(|source| *source != AudioSource::None),
+        };
+        is_sent.then(|| self.preferred(kind))
     }
 
     /// The codec in which a kind is sent or, when nothing is sent, asked for.
@@ -244,59 +216,9 @@ impl fmt::Display for Codec {
     }
 }
 
-impl fmt::Display for Region {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{},{},{}x{}", self.x, self.y, self.width, self.height)
-    }
-}
-
-impl FromStr for Region {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let read = || {
-            let (x, rest) = text.split_once(',')?;
-            let (y, size) = rest.split_once(',')?;
-            let (width, height) = size.split_once('x')?;
-            let number = |text: &str| text.parse::<u16>().ok().map(u32::from);
-            Some(Self {
-                x: number(x)?,
-                y: number(y)?,
-                width: number(width)?,
-                height: number(height)?,
-            })
-        };
-        match read() {
-            Some(region) if region.width > 0 && region.height > 0 => Ok(region),
-            _ => Err("a region is X,Y,WIDTHxHEIGHT in pixels, for example 0,0,1280x720".into()),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_region_prints_as_it_is_read() {
-        for text in ["0,0,1280x720", "17,4,1x1"] {
-            assert_eq!(
-                text.parse::<Region>().map(|region| region.to_string()),
-                Ok(text.into())
-            );
-        }
-        for text in [
-            "",
-            "0,0",
-            "1280x720",
-            "0,0,0x5",
-            "-1,0,5x5",
-            "0,0,5x5x5",
-            "0,0,99999x1",
-        ] {
-            assert!(text.parse::<Region>().is_err(), "{text}");
-        }
-    }
 
     #[test]
     fn codecs_are_found_by_the_name_in_the_description() {

@@ -3,7 +3,8 @@
 use client::capture::{Capture, Timeline};
 use client::graph::receive_chain;
 use client::media::{
-    AudioSource, Codec, Kind, Media, Screen, VideoCodec, VideoFormat, VideoSource,
+    AudioSource, Codec, Kind, Media, Others, Part, Pattern, Screen, VideoCodec, VideoFormat,
+    VideoSource,
 };
 use client::plugins;
 
@@ -13,12 +14,11 @@ fn every_capture_can_be_built() {
     let screen = Screen {
         display: Some(":0".into()),
         pointer: false,
-        region: "1,2,30x40".parse().ok(),
-        ..Screen::default()
+        part: Part::Region("1,2,30x40".parse().expect("a region")),
     };
     for video in [
         VideoSource::Screen(screen),
-        VideoSource::Test,
+        VideoSource::Test(Pattern::default()),
         VideoSource::None,
     ] {
         for audio in [
@@ -39,6 +39,7 @@ fn every_capture_can_be_built() {
                     video: video.clone(),
                     format,
                     audio: audio.clone(),
+                    others: Others::default(),
                 };
                 let capture = Capture::new(&media, &Timeline::default())
                     .unwrap_or_else(|error| panic!("{media:?}: {error:#}"));

@@ -1,11 +1,11 @@
 // A client that cannot do what it is told.
 
 import assert from 'node:assert/strict';
-import { Client } from './programs.js';
+import { Client, testMedia } from './programs.js';
 
 /** Runs a client to its end and returns the last thing it reports, which agrees with its exit code. */
 export async function failing(relay, args, env) {
-  const client = new Client(relay, ['--video', 'test', '--audio', 'test', ...args], env);
+  const client = new Client(relay, [...testMedia(args), ...args], env);
   let timer;
   const tooLong = new Promise((_, reject) => {
     timer = setTimeout(reject, 30_000, new Error(`${client.name} does not end`));

@@ -191,3 +191,8 @@ export class Sound extends Program {
     return exit;
   }
 }
+
+/** A test picture and a tone, for what `args` does not name: a source that is named again is one more. */
+export function testMedia(args) {
+  return ['--video', '--audio'].filter((kind) => !args.includes(kind)).flatMap((kind) => [kind, 'test']);
+}

@@ -3,7 +3,7 @@
 import { AiortcPeer } from './aiortc.js';
 import { Browser } from './browser.js';
 import { Firefox } from './firefox.js';
-import { Client, Relay, RoomClient, Screen, Sound } from './programs.js';
+import { Client, Relay, RoomClient, Screen, Sound, testMedia } from './programs.js';
 import { TurnServer } from './turn-server.js';
 
 export class Stage {
@@ -29,14 +29,14 @@ export class Stage {
 
   /** A client that sends a test picture and a tone, unless `args` say otherwise. */
   async client(relay, args, env) {
-    const all = ['--video', 'test', '--audio', 'test', ...args];
+    const all = [...testMedia(args), ...args];
     const client = await this.keep(Promise.resolve(new Client(relay, all, env)));
     return client.ready();
   }
 
   /** A participant that sends a test picture and a tone, unless `args` say otherwise. */
   async roomClient(relay, args) {
-    const all = ['--video', 'test', '--audio', 'test', ...args];
+    const all = [...testMedia(args), ...args];
     const client = await this.keep(Promise.resolve(new RoomClient(relay, all)));
     return client.ready();
   }
