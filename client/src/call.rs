@@ -4,6 +4,7 @@
 //! capture, a signal, the passing of time) comes into one inbox; the [`Session`] says what is to be
 //! done; this file does it. What takes long is done elsewhere and comes back through the inbox.
 
+mod diagnosing;
 mod endpoint;
 mod preparation;
 mod telling;
@@ -80,6 +81,8 @@ struct Client {
 struct Call {
     link: Link,
     starting_capture: JoinHandle<()>,
+    /// It was said already that nothing comes from the other side.
+    is_missed: bool,
 }
 
 impl Client {
@@ -302,6 +305,7 @@ impl Client {
         self.call = Some(Call {
             link,
             starting_capture,
+            is_missed: false,
         });
         Ok(())
     }
@@ -326,6 +330,7 @@ impl Client {
 
     /// Reports the end of the call.
     fn end(&mut self, ending: Ending) -> Result<(), Failure> {
+        let ending = self.diagnosed(ending);
         let age = self
             .call
             .as_ref()
@@ -339,6 +344,11 @@ impl Client {
             reason,
             by: ending.by,
             seconds,
+            stage: ending
+                .outcome
+                .as_ref()
+                .err()
+                .and_then(|failure| failure.stage),
         });
         ending.outcome.map(|_| ())
     }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::diagnosis::Stage;
+
 /// What went wrong, in one sentence that says what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
@@ -9,6 +11,8 @@ pub struct Failure {
     pub kind: FailureKind,
     /// One sentence, or two.
     pub sentence: String,
+    /// In which stage of a connection, where it is about one.
+    pub stage: Option<Stage>,
 }
 
 /// The distinct failures; each has an exit code of its own.
@@ -51,6 +55,7 @@ impl Failure {
         Self {
             kind,
             sentence: sentence.into(),
+            stage: None,
         }
     }
 }

@@ -12,6 +12,7 @@ pub mod capture;
 pub mod cli;
 pub mod config;
 pub mod devices;
+pub mod diagnosis;
 pub mod doctor;
 pub mod encoder;
 pub mod failure;

@@ -28,6 +28,7 @@ pub struct Link {
     pub peer: PeerConnection,
     began: Instant,
     is_up: bool,
+    up_since: Option<Instant>,
     counters: Counters,
     counted: Instant,
     arrived: u64,
@@ -49,6 +50,7 @@ impl Link {
             peer,
             began,
             is_up: false,
+            up_since: None,
             counters: Counters::default(),
             counted: began,
             arrived: 0,
@@ -60,6 +62,7 @@ impl Link {
     /// Lets media flow, and counts from now on.
     pub fn start_media(&mut self, capture: &Capture) {
         (self.heard, self.counted, self.is_up) = (now(), now(), true);
+        self.up_since = Some(now());
         self.peer.start_media(capture);
     }
 
@@ -95,6 +98,17 @@ impl Link {
         );
         (self.counters, self.counted) = (counters, now());
         rates
+    }
+
+    /// Whether media may flow.
+    pub fn is_up(&self) -> bool {
+        self.is_up
+    }
+
+    /// For how long media may flow already.
+    pub fn up_for(&self) -> Duration {
+        self.up_since
+            .map_or(Duration::ZERO, |since| since.elapsed())
     }
 
     /// How long ago the connection was made.

@@ -7,6 +7,7 @@
 mod certificate;
 mod description;
 mod outgoing;
+mod progress;
 mod promise;
 mod transport;
 mod verification;
@@ -27,6 +28,7 @@ use protocol::{Candidate, Description};
 
 use crate::capture::{Capture, Timeline};
 use crate::config::IcePolicy;
+use crate::diagnosis::Progress;
 use crate::failure::{Failure, FailureKind};
 use crate::ice_servers::IceServers;
 use crate::media::{Kind, Media};
@@ -34,6 +36,7 @@ use crate::negotiation::Step;
 use crate::receive::{self, FirstFrame, Outputs, ReceiveCounters};
 use crate::stats::Counters;
 use outgoing::Outgoing;
+use progress::Seen;
 use verification::Gate;
 
 pub use webrtc_stats::CandidatePair;
@@ -107,6 +110,9 @@ pub struct PeerConnection {
     gate: Arc<Gate>,
     received: Arc<ReceiveCounters>,
     arrived: Arc<AtomicU64>,
+    seen: Arc<Seen>,
+    /// How many TURN servers there are, and whether they are the only way.
+    turn: (usize, bool),
     /// What webrtcbin is still asked for. It must not be taken down meanwhile.
     negotiations: Vec<JoinHandle<()>>,
 }
@@ -135,6 +141,11 @@ impl PeerConnection {
             gate: Arc::default(),
             received: Arc::default(),
             arrived,
+            seen: Arc::default(),
+            turn: (
+                settings.ice.turn.len(),
+                settings.ice_policy == IcePolicy::Relay,
+            ),
             negotiations: Vec::new(),
         };
         peer.watch_bus()?;
@@ -166,6 +177,7 @@ impl PeerConnection {
 
     /// One that cannot be used is left out quietly.
     fn add_candidate(&self, candidate: &Candidate) {
+        self.seen.theirs(&candidate.candidate);
         let line = candidate.sdp_m_line_index;
         self.webrtc
             .emit_by_name::<()>("add-ice-candidate", &[&line, &candidate.candidate]);
@@ -224,6 +236,16 @@ impl PeerConnection {
         });
     }
 
+    /// How far the connection has come, to say why it came no further.
+    pub fn progress(&self) -> Progress {
+        let (turn_servers, relay_alone) = self.turn;
+        Progress {
+            turn_servers,
+            relay_alone,
+            ..self.seen.progress(&self.webrtc)
+        }
+    }
+
     /// Whether we send this kind to the peer, by what was negotiated.
     pub fn sends(&self, kind: Kind) -> bool {
         self.outgoing.iter().any(|outgoing| outgoing.kind() == kind)
@@ -279,10 +301,12 @@ impl PeerConnection {
 
     fn watch_webrtcbin(&self) {
         let listener = Arc::clone(&self.listener);
+        let seen = Arc::clone(&self.seen);
         self.webrtc
             .connect("on-ice-candidate", false, move |values| {
                 let line = values.get(1)?.get::<u32>().ok()?;
                 let candidate = values.get(2)?.get::<String>().ok()?;
+                seen.ours(&candidate);
                 listener(PeerEvent::Candidate(Candidate {
                     candidate,
                     sdp_m_line_index: line,

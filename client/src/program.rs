@@ -41,7 +41,11 @@ where
         let _ = writeln!(io::stderr(), "{name}: {failure}");
         if json {
             let reason = failure.sentence;
-            let _ = printer.print(&Report::Failed { reason, exit_code });
+            let _ = printer.print(&Report::Failed {
+                reason,
+                exit_code,
+                stage: failure.stage,
+            });
         }
         code = ExitCode::from(exit_code);
     }

@@ -5,6 +5,7 @@ use std::fmt;
 use protocol::{PeerId, SdpType};
 use serde::Serialize;
 
+use crate::diagnosis::Stage;
 use crate::media::Kind;
 use crate::stats::Rates;
 
@@ -87,6 +88,16 @@ pub enum Report {
         by: Party,
         /// How long it lasted, from its first message.
         seconds: f64,
+        /// In which stage of the connection it failed, where it did.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        stage: Option<Stage>,
+    },
+    /// Something is wrong with a call that goes on.
+    Trouble {
+        /// With which stage of it.
+        stage: Stage,
+        /// What, in words.
+        reason: String,
     },
     /// The connection to the relay is gone; a running call goes on.
     RelayLost {
@@ -104,6 +115,9 @@ pub enum Report {
         reason: String,
         /// The exit code that follows.
         exit_code: u8,
+        /// In which stage of the connection, where it is about one.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        stage: Option<Stage>,
     },
 }
 
@@ -207,6 +221,7 @@ impl fmt::Display for Report {
                 write!(f, "the relay is gone ({reason}); trying to reach it again")
             }
             Self::Declined { reason } => write!(f, "a second call was declined: {reason}"),
+            Self::Trouble { reason, .. } => f.write_str(reason),
             Self::Failed { reason, .. } => write!(f, "{reason}"),
         }
     }

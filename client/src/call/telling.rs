@@ -49,6 +49,7 @@ impl Client {
     }
 
     pub(super) fn report_rates(&mut self, counters: Counters) {
+        self.miss_media(&counters);
         let Some(call) = &mut self.call else { return };
         let rates = call.link.rates(counters);
         self.report(Report::Stats(rates));

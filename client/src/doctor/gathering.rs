@@ -6,6 +6,7 @@ use std::time::Duration;
 use async_channel::bounded;
 use async_std::future::timeout;
 
+use crate::diagnosis::candidate_type;
 use crate::negotiation::Step;
 use crate::peer::{PeerConnection, PeerEvent, PeerSettings};
 
@@ -35,30 +36,10 @@ pub async fn gather(settings: &PeerSettings) -> Result<Vec<String>, String> {
         while let Ok(line) = gathered.recv().await
             && !line.is_empty()
         {
-            types.extend(type_of(&line));
+            types.extend(candidate_type(&line).map(str::to_owned));
         }
     };
     let _ = timeout(GATHERING_DEADLINE, gathering).await;
     peer.close().await;
     Ok(types)
-}
-
-/// The word behind `typ` ([RFC 8839, section 5.1](https://www.rfc-editor.org/rfc/rfc8839#section-5.1)).
-fn type_of(line: &str) -> Option<String> {
-    let mut words = line.split_ascii_whitespace();
-    words.find(|word| *word == "typ")?;
-    words.next().map(str::to_owned)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_type_of_a_candidate_is_read() {
-        let line = "candidate:1 1 UDP 2015363327 10.77.0.1 51000 typ host";
-        assert_eq!(type_of(line).as_deref(), Some("host"));
-        assert_eq!(type_of("candidate:1"), None);
-        assert_eq!(type_of("x typ"), None);
-    }
 }

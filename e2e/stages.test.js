@@ -1,0 +1,59 @@
+// A call that does not connect says in which stage it failed, and why: each way is blocked in turn.
+
+import test from 'node:test';
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { failing } from './support/failing.js';
+import { Stage } from './support/stage.js';
+import { ADDRESS } from './support/turn-server.js';
+
+/** Drops the datagrams of this network that fit, until the test is over. */
+function drop(t, rule) {
+  t.after(() => spawnSync('nft', ['delete', 'table', 'inet', 'stages']));
+  const rules = `table inet stages {\nchain in {\ntype filter hook input priority 0;\n${rule} drop\n}\n}\n`;
+  const made = spawnSync('nft', ['-f', '-'], { input: rules, encoding: 'utf8' });
+  assert.equal(made.status, 0, made.stderr);
+}
+
+test('nobody is called by that id: it ends in signalling', async (t) => {
+  const stage = new Stage(t);
+  const relay = await stage.relay();
+  const failed = await failing(relay, ['--peer-id', 'nobody']);
+  assert.deepEqual([failed.exit_code, failed.stage], [4, 'signalling']);
+});
+
+test('no TURN server lends an address, and there is no other way: it ends in gathering', async (t) => {
+  const stage = new Stage(t);
+  await stage.turnServer(['--lt-cred-mech', '--user=alice:wonder']);
+  const relay = await stage.relay();
+  const cam = await stage.client(relay, ['--our-id', 'cam']);
+  const args = ['--peer-id', 'cam', '--ice-policy', 'relay', '--turn', `turn://alice:wander@${ADDRESS}:3478`];
+  const failed = await failing(relay, args);
+  assert.deepEqual([failed.exit_code, failed.stage], [12, 'gathering'], failed.reason);
+  assert.match(failed.reason, /No TURN server lent this end an address/);
+  const ended = await cam.report('ended');
+  assert.equal(ended.stage, 'ice', ended.reason);
+  assert.match(ended.reason, /the other one told of no address/);
+});
+
+test('UDP is blocked between the two: it ends in ICE, with what was tried', async (t) => {
+  const stage = new Stage(t);
+  const relay = await stage.relay();
+  await stage.client(relay, ['--our-id', 'cam']);
+  drop(t, 'meta l4proto udp');
+  const failed = await failing(relay, ['--peer-id', 'cam']);
+  assert.deepEqual([failed.exit_code, failed.stage], [12, 'ice'], failed.reason);
+  assert.match(failed.reason, /No network path to the other side was found between \d host here and \d host there/);
+  assert.match(failed.reason, /give both ends a --turn server/);
+});
+
+test('STUN gets through and DTLS does not: it ends in DTLS', async (t) => {
+  const stage = new Stage(t);
+  const relay = await stage.relay();
+  await stage.client(relay, ['--our-id', 'cam']);
+  // By the first byte of what UDP carries: RFC 7983.
+  drop(t, 'meta l4proto udp @th,64,8 >= 20 @th,64,8 <= 63');
+  const failed = await failing(relay, ['--peer-id', 'cam']);
+  assert.deepEqual([failed.exit_code, failed.stage], [12, 'dtls'], failed.reason);
+  assert.match(failed.reason, /ICE found a path, but the DTLS handshake/);
+});
