@@ -230,6 +230,7 @@ impl Client {
             PeerEvent::Connected => Event::Connected,
             PeerEvent::Failed(failure) => Event::PeerFailed(failure),
             PeerEvent::Closed => Event::PeerClosed,
+            PeerEvent::DataChannel(_) => return None,
             PeerEvent::WindowClosed => Event::Stop("the window was closed"),
             PeerEvent::FirstSent(kind) => return self.note(|this| this.report_first_sent(kind)),
             PeerEvent::FirstReceived(frame) => {

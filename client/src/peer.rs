@@ -5,6 +5,7 @@
 //! media; frames flow once [`PeerConnection::start_media`] is called.
 
 mod certificate;
+mod data;
 mod description;
 mod outgoing;
 mod progress;
@@ -39,6 +40,7 @@ use outgoing::Outgoing;
 use progress::Seen;
 use verification::Gate;
 
+pub use data::{DataChannel, DataChannelInit, MAX_MESSAGE_BYTES, Message, SendError};
 pub use webrtc_stats::CandidatePair;
 
 /// How long received packets wait for those that were overtaken: enough for a home network, little
@@ -66,6 +68,8 @@ pub struct PeerSettings {
     pub ice_policy: IcePolicy,
     /// Use this address alone for ICE.
     pub local_address: Option<IpAddr>,
+    /// Whether data channels alone are worth a call.
+    pub data: bool,
 }
 
 /// Something that happened to a connection.
@@ -91,6 +95,8 @@ pub enum PeerEvent {
     Paired(Option<CandidatePair>),
     /// The counters that were asked for.
     Counted(Counters),
+    /// The peer has opened a data channel.
+    DataChannel(DataChannel),
     /// The person closed the window.
     WindowClosed,
     /// Latencies changed: [`PeerConnection::recalculate_latency`] is due.
@@ -105,6 +111,9 @@ pub struct PeerConnection {
     pipeline: gst::Pipeline,
     webrtc: gst::Element,
     media: Media,
+    takes_data: bool,
+    /// A description is made, or being made.
+    is_described: bool,
     listener: Listener,
     outgoing: Vec<Outgoing>,
     gate: Arc<Gate>,
@@ -136,6 +145,8 @@ impl PeerConnection {
             pipeline,
             webrtc,
             media: settings.media.clone(),
+            takes_data: settings.data,
+            is_described: false,
             listener,
             outgoing: Vec::new(),
             gate: Arc::default(),
@@ -151,6 +162,7 @@ impl PeerConnection {
         peer.watch_bus()?;
         peer.watch_webrtcbin();
         peer.watch_tracks(settings.outputs.clone());
+        data::watch_peer(&peer.webrtc, peer.gate.fate(), &peer.listener);
         peer.pipeline
             .set_state(gst::State::Playing)
             .context("starting webrtcbin")?;
@@ -160,6 +172,7 @@ impl PeerConnection {
     /// Takes the negotiation on. What comes of it is an event; what cannot be done is
     /// [`PeerEvent::Failed`]. [`Step::Send`] is not for this end.
     pub fn negotiate(&mut self, step: Step) {
+        self.is_described |= matches!(step, Step::CreateOffer | Step::AcceptOffer(_));
         let done = match step {
             Step::CreateOffer => self.create_offer(),
             Step::AcceptOffer(sdp) => self.accept_offer(&sdp),
@@ -173,6 +186,33 @@ impl PeerConnection {
         if let Err(failure) = done {
             (self.listener)(PeerEvent::Failed(failure));
         }
+    }
+
+    /// Opens a data channel ([W3C, `createDataChannel`](https://www.w3.org/TR/webrtc/#dom-peerconnection-createdatachannel)).
+    /// The first one of a connection is to be made before the offer; where the descriptions have
+    /// agreed on data channels, more of them may follow at any time.
+    ///
+    /// # Errors
+    /// When the descriptions have not agreed on data channels, or webrtcbin makes none.
+    pub fn create_data_channel(
+        &self,
+        label: &str,
+        init: &DataChannelInit,
+    ) -> Result<DataChannel, anyhow::Error> {
+        anyhow::ensure!(
+            !self.is_described || self.has_data(),
+            "the two ends have agreed on no data channels"
+        );
+        let fate = self.gate.fate();
+        data::create(&self.webrtc, fate, &self.listener, label, init)
+    }
+
+    /// Whether data channels can be opened without another offer.
+    pub fn has_data(&self) -> bool {
+        let sctp = self
+            .webrtc
+            .property::<Option<gst::glib::Object>>("sctp-transport");
+        sctp.is_some()
     }
 
     /// One that cannot be used is left out quietly.
@@ -378,6 +418,8 @@ impl PeerConnection {
 
 impl Drop for PeerConnection {
     fn drop(&mut self) {
+        self.gate.fate().ended.set();
+        data::give_up_sending(&self.webrtc);
         let _ = self.pipeline.set_state(gst::State::Null);
     }
 }

@@ -54,6 +54,12 @@ pub fn kind(media: &SDPMediaRef) -> Option<Kind> {
         .find(|kind| media.media() == Some(kind.as_str()))
 }
 
+/// Whether data channels are offered, or agreed to.
+pub fn has_data(sdp: &SDPMessageRef) -> bool {
+    sdp.medias()
+        .any(|media| media.media() == Some("application") && !is_rejected(media))
+}
+
 /// Whether the other side wants nothing of this line.
 pub fn is_rejected(media: &SDPMediaRef) -> bool {
     media.port() == 0 && media.attribute_val("bundle-only").is_none()

@@ -174,7 +174,8 @@ impl Meeting {
             PeerEvent::FirstReceived(frame) => self.report_first_received(peer, &frame),
             PeerEvent::LatencyChanged => link.peer.recalculate_latency(),
             PeerEvent::Closed => return self.handle(Event::PeerClosed(peer)),
-            PeerEvent::FirstSent(_) | PeerEvent::WindowClosed => {}
+            // Nobody here takes what such a channel would carry: it is thrown away.
+            PeerEvent::DataChannel(_) | PeerEvent::FirstSent(_) | PeerEvent::WindowClosed => {}
         }
         Ok(())
     }

@@ -48,6 +48,7 @@ pub async fn prepare(
         ice: connection.ice.clone(),
         ice_policy: connection.ice_policy,
         local_address: connection.local_address,
+        data: false,
     };
     let warm_up = task::spawn(warm_up(settings.clone()));
     let rehearsed = capture.rehearse().await;

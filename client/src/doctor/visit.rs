@@ -65,6 +65,7 @@ async fn network(config: &Config) -> Vec<Finding> {
         outputs: Outputs::NONE,
         ice_policy: connection.ice_policy,
         local_address: connection.local_address,
+        data: false,
         ice,
     };
     let (asked, gathered) = join(

@@ -111,7 +111,7 @@ impl PeerConnection {
             return Err(codec_refused(kind, self.media.preferred(kind)));
         }
         let directions = || lines().map(|(_, media)| sdp::directions(media));
-        if !directions().any(|theirs| theirs.sends || theirs.receives) {
+        if !self.takes_data && !directions().any(|theirs| theirs.sends || theirs.receives) {
             return Err(nothing_to_do());
         }
         self.gate.expect(sdp::fingerprints(&answer));
@@ -140,6 +140,7 @@ impl PeerConnection {
             .any(|(_, line)| line.direction != Direction::Inactive)
         {
             true => Ok(plan),
+            false if self.takes_data && sdp::has_data(offer) => Ok(plan),
             false => Err(nothing_to_do()),
         }
     }

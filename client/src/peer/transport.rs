@@ -8,7 +8,7 @@ use gst::prelude::*;
 
 use crate::config::IcePolicy;
 
-use super::{JITTER_BUFFER_MS, PeerSettings, certificate};
+use super::{JITTER_BUFFER_MS, PeerSettings, certificate, data};
 
 /// libnice sends one connectivity check every so many milliseconds; its default of 20 is most of the
 /// time a call on a local network takes to connect.
@@ -60,7 +60,7 @@ pub(super) fn webrtcbin(settings: &PeerSettings) -> Result<gst::Element, anyhow:
 }
 
 /// Watches the elements webrtcbin makes for itself: packets that arrive are counted, frames that go
-/// out do not wait for the clock a second time, and `closed` hears when the peer ends DTLS, which
+/// out do not wait for the clock a second time, empty messages get through, and `closed` hears when the peer ends DTLS, which
 /// webrtcbin itself keeps to itself.
 pub(super) fn prepare(
     webrtc: &gst::Element,
@@ -82,6 +82,8 @@ pub(super) fn prepare(
             Some("rtpsession") => {
                 element.set_property("rtcp-min-interval", RTCP_INTERVAL.nseconds());
             }
+            // Of all elements in there, data channels alone have one.
+            Some("appsrc") => data::fill_empty(element),
             Some("clocksync") => element.set_property("sync", false),
             _ => {}
         }

@@ -3,14 +3,15 @@
 //! Some versions of webrtcbin do not compare the peer's certificate with the fingerprint in its
 //! description ([RFC 8827, section 6.5](https://www.rfc-editor.org/rfc/rfc8827#section-6.5)), so that
 //! anybody on the path could step in. We do: until then media that comes in is held back, and none goes
-//! out. (Data channels, of which Aldis uses none yet, are not held back.)
+//! out, and neither does a message of a data channel.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use gst::prelude::*;
 use gst_webrtc::{WebRTCDTLSTransport, WebRTCRTPTransceiver};
 
 use super::PeerEvent;
+use super::data::Fate;
 use crate::failure::{Failure, FailureKind};
 use crate::sdp;
 
@@ -18,6 +19,7 @@ use crate::sdp;
 #[derive(Debug, Default)]
 pub(super) struct Gate {
     state: Mutex<State>,
+    fate: Arc<Fate>,
 }
 
 #[derive(Debug, Default)]
@@ -56,6 +58,11 @@ impl Gate {
         self.lock().is_open
     }
 
+    /// What data channels wait for.
+    pub(super) fn fate(&self) -> &Arc<Fate> {
+        &self.fate
+    }
+
     /// Compares certificates with fingerprints, and opens when they fit. Called once DTLS is done.
     pub(super) fn verify(&self, webrtc: &gst::Element) -> PeerEvent {
         let mut state = self.lock();
@@ -72,6 +79,7 @@ impl Gate {
         for (pad, probe) in state.held.drain(..) {
             pad.remove_probe(probe);
         }
+        self.fate.verified.set();
         PeerEvent::Connected
     }
 
