@@ -7,6 +7,7 @@
 mod diagnosing;
 mod endpoint;
 mod preparation;
+mod recording;
 mod telling;
 
 use std::ops::ControlFlow;
@@ -237,6 +238,9 @@ impl Client {
                 return self.note(|this| this.report_first_received(&frame));
             }
             PeerEvent::Paired(pair) => return self.note(|this| this.report_connected(pair)),
+            PeerEvent::Recording(note) => {
+                return self.note(|this| this.report(Report::Recording(note)));
+            }
             PeerEvent::Counted(counters) => return self.note(|this| this.report_rates(counters)),
             PeerEvent::LatencyChanged => {
                 self.call
@@ -291,6 +295,7 @@ impl Client {
     fn start_peer(&mut self) -> Result<(), Failure> {
         self.calls += 1;
         let number = self.calls;
+        self.begin_recording(number);
         let link = Link::new(number, &self.settings, self.ways.listener(number))?;
         let starting_capture = match self.call.take() {
             // The peer's call overtook ours: what was prepared for ours makes room.
@@ -370,11 +375,17 @@ impl Client {
         if let Some(call) = call {
             call.take_down(&self.capture).await;
         }
+        for note in recording::finish(self.settings.recorder.take()).await {
+            let _ = (self.audience)(&Report::Recording(note));
+        }
     }
 
     async fn take_down(&mut self) {
         if let Some(call) = self.call.take() {
             call.take_down(&self.capture).await;
+        }
+        for note in recording::finish(self.settings.recorder.take()).await {
+            self.report(Report::Recording(note));
         }
     }
 }

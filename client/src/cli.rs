@@ -2,6 +2,7 @@
 
 mod devices;
 mod doctor;
+mod receiving;
 mod sources;
 
 use std::net::IpAddr;
@@ -54,6 +55,9 @@ pub struct Args {
     /// Where what comes in is shown [default: window where there is a display]
     #[arg(long, value_enum, value_name = "WHERE")]
     show: Option<Where>,
+
+    #[command(flatten)]
+    receiving: receiving::ReceivingArgs,
 
     /// Print every report as a JSON object on a line
     #[arg(long)]
@@ -200,6 +204,11 @@ impl Args {
                 .exit();
         }
         args.connection.check(&mut Self::command());
+        if let Some(sentence) = args.receiving.conflict() {
+            Self::command()
+                .error(ErrorKind::ValueValidation, sentence)
+                .exit();
+        }
         args
     }
 
@@ -219,6 +228,7 @@ impl Args {
                 Some(Where::None) => Show::Nowhere,
                 None => Show::WindowWherePossible,
             },
+            receiving: self.receiving.into_receiving(),
             json: self.json,
             print_pipeline: self.print_pipeline,
             list_devices: self.listing.list_devices,

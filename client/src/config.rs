@@ -10,6 +10,7 @@ use url::Url;
 
 use crate::ice_servers::IceServers;
 use crate::media::{Media, VideoSource};
+use crate::receiving::Receiving;
 
 /// All that one client is told.
 #[derive(Clone, Debug)]
@@ -24,6 +25,8 @@ pub struct Config {
     pub media: Media,
     /// Where what comes in is shown.
     pub show: Show,
+    /// What else becomes of it.
+    pub receiving: Receiving,
     /// Whether reports are JSON.
     pub json: bool,
     /// Say what would be captured, as a command, and do nothing.
@@ -54,6 +57,7 @@ impl Config {
             },
             media: Media::default(),
             show: Show::Nowhere,
+            receiving: Receiving::default(),
             json: false,
             print_pipeline: false,
             list_devices: false,

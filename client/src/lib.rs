@@ -29,6 +29,7 @@ pub mod presence;
 pub mod printer;
 pub mod program;
 pub mod receive;
+pub mod receiving;
 pub mod record;
 pub mod report;
 pub mod sdp;

@@ -35,6 +35,8 @@ use crate::ice_servers::IceServers;
 use crate::media::{Kind, Media};
 use crate::negotiation::Step;
 use crate::receive::{self, FirstFrame, Outputs, ReceiveCounters};
+use crate::record::plan::Note;
+use crate::record::recorder::Recorder;
 use crate::stats::Counters;
 use outgoing::Outgoing;
 use progress::Seen;
@@ -70,6 +72,8 @@ pub struct PeerSettings {
     pub local_address: Option<IpAddr>,
     /// Whether data channels alone are worth a call.
     pub data: bool,
+    /// What records the call.
+    pub recorder: Option<Recorder>,
 }
 
 /// Something that happened to a connection.
@@ -101,6 +105,8 @@ pub enum PeerEvent {
     WindowClosed,
     /// Latencies changed: [`PeerConnection::recalculate_latency`] is due.
     LatencyChanged,
+    /// Something happened to what is recorded.
+    Recording(Note),
 }
 
 /// Hears what happens. Called on GStreamer's threads: it must not block.
@@ -118,6 +124,9 @@ pub struct PeerConnection {
     outgoing: Vec<Outgoing>,
     gate: Arc<Gate>,
     received: Arc<ReceiveCounters>,
+    recorder: Option<Recorder>,
+    /// How many tracks the peer may send, by what was negotiated.
+    incoming: usize,
     arrived: Arc<AtomicU64>,
     seen: Arc<Seen>,
     /// How many TURN servers there are, and whether they are the only way.
@@ -151,6 +160,8 @@ impl PeerConnection {
             outgoing: Vec::new(),
             gate: Arc::default(),
             received: Arc::default(),
+            recorder: settings.recorder.clone(),
+            incoming: 0,
             arrived,
             seen: Arc::default(),
             turn: (
@@ -225,8 +236,14 @@ impl PeerConnection {
 
     /// Lets every track that was negotiated flow, beginning with a key frame.
     pub fn start_media(&self, capture: &Capture) {
+        if let Some(recorder) = &self.recorder {
+            recorder.expect(self.outgoing.len(), self.incoming);
+        }
         for outgoing in &self.outgoing {
             if let Some(track) = capture.track(outgoing.codec()) {
+                if let Some(recorder) = &self.recorder {
+                    recorder.send(&track);
+                }
                 outgoing.start(&track, Arc::clone(&self.listener));
             }
         }
@@ -394,6 +411,7 @@ impl PeerConnection {
         let pipeline = self.pipeline.downgrade();
         let gate = Arc::clone(&self.gate);
         let counters = Arc::clone(&self.received);
+        let recorder = self.recorder.clone();
         let listener = Arc::clone(&self.listener);
         self.webrtc.connect_pad_added(move |_, pad| {
             let Some(pipeline) = pipeline.upgrade() else {
@@ -405,7 +423,9 @@ impl PeerConnection {
             gate.hold(pad);
             let told = Arc::clone(&listener);
             let first_frame = move |frame| told(PeerEvent::FirstReceived(frame));
-            let attached = receive::attach(&pipeline, pad, &outputs, &counters, first_frame);
+            let recorder = recorder.as_ref();
+            let attached =
+                receive::attach(&pipeline, pad, &outputs, &counters, recorder, first_frame);
             if let Err(error) = attached {
                 tracing::warn!("a track that came in is not used: {error:#}");
                 if let Err(error) = receive::discard(&pipeline, pad) {

@@ -1,7 +1,7 @@
 //! What becomes of a track that comes in: it is decoded, counted, and shown or played.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use anyhow::{Context as _, ensure};
 use gst::prelude::*;
@@ -11,21 +11,38 @@ use crate::failure::{Failure, FailureKind};
 use crate::graph;
 use crate::media::{Codec, Kind};
 use crate::plugins;
+use crate::receiving::{Play, Receiving};
+use crate::record::recorder::Recorder;
 
 /// Where decoded pictures and sound go.
 #[derive(Clone, Debug)]
 pub struct Outputs {
     video: Option<&'static str>,
-    audio: Option<&'static str>,
+    audio: Option<Loudspeaker>,
     /// Held, never read: see [`Outputs::window`].
     _display: Option<Arc<Opened>>,
+}
+
+/// How sound is played.
+#[derive(Clone, Debug)]
+struct Loudspeaker {
+    /// `None` is the sound server's default one.
+    output: Option<String>,
+    volume: Option<f64>,
 }
 
 /// A sink that is open, until it is dropped.
 #[derive(Debug)]
 struct Opened(gst::Element);
 
-/// Counts what is decoded, and what arrives.
+/// How many tracks of each kind are decoded, shown, played and recorded; more are thrown away, or a
+/// peer could have us build as many decoders, and open as many windows, as it likes.
+pub const MAX_TRACKS: usize = 4;
+
+/// What plays sound.
+const LOUDSPEAKER: &str = "pulsesink";
+
+/// Counts what is decoded, and what arrives. Of each kind, the first track counts.
 #[derive(Debug, Default)]
 pub struct ReceiveCounters {
     /// Decoded pictures.
@@ -36,6 +53,8 @@ pub struct ReceiveCounters {
     pub video_ssrc: AtomicU64,
     /// The SSRC of the sound that comes in, 0 until there is one.
     pub audio_ssrc: AtomicU64,
+    video_tracks: AtomicUsize,
+    audio_tracks: AtomicUsize,
 }
 
 /// The first decoded frame of a track.
@@ -45,6 +64,8 @@ pub struct FirstFrame {
     pub codec: Codec,
     /// Width and height, for pictures.
     pub size: Option<(u32, u32)>,
+    /// Which track of its kind it is, counted from 1.
+    pub track: usize,
 }
 
 /// Sinks for windows that can be tried, by the variable that says their display is there. What comes
@@ -62,13 +83,13 @@ impl Outputs {
         _display: None,
     };
 
-    /// A window where there is a display, and sound where there is a sound server.
+    /// A window where there is a display, without sound.
     ///
     /// An X server whose last client leaves starts anew, and refuses whoever comes in that moment. The
     /// plainest sink that opens is therefore kept open, so that trying the next one, and the first
     /// window later, find the server as it was.
     ///
-    /// Blocks while displays and sound servers are asked.
+    /// Blocks while displays are asked.
     ///
     /// # Errors
     /// When there is no display, or no plugin that could show anything on it.
@@ -91,15 +112,46 @@ impl Outputs {
             )
         })?;
         let video = opened.next_back().map_or(plainest, |(best, _)| best);
-        let audio = Some("pulsesink").filter(|sink| Opened::new(sink).is_some());
-        if audio.is_none() {
-            tracing::warn!("no sound server can be reached: what comes in is not played");
-        }
         Ok(Self {
             video: Some(video),
-            audio,
+            audio: None,
             _display: Some(Arc::new(display)),
         })
+    }
+
+    /// The same with sound, where it is wanted and there is a sound server. Blocks while that is asked.
+    ///
+    /// # Errors
+    /// When sound has to be played and there is no sound server, or no plugin for it.
+    pub fn with_sound(self, receiving: &Receiving) -> Result<Self, Failure> {
+        if receiving.play == Play::No {
+            return Ok(self);
+        }
+        let is_reached = Opened::new(LOUDSPEAKER).is_some();
+        if !is_reached && receiving.play == Play::Yes {
+            return Err(match plugins::is_present(LOUDSPEAKER) {
+                false => plugins::lacking(&[LOUDSPEAKER]),
+                true => Failure::new(
+                    FailureKind::SoundServer,
+                    "No sound server can be reached to play what comes in; start PulseAudio or \
+                     PipeWire, or leave out --play.",
+                ),
+            });
+        }
+        if !is_reached {
+            tracing::warn!("no sound server can be reached: what comes in is not played");
+            return Ok(self);
+        }
+        let audio = Some(Loudspeaker {
+            output: receiving.output.clone(),
+            volume: receiving.volume,
+        });
+        Ok(Self { audio, ..self })
+    }
+
+    /// Whether sound is played.
+    pub fn plays(&self) -> bool {
+        self.audio.is_some()
     }
 
     /// Whether this machine says that it has a display.
@@ -108,16 +160,17 @@ impl Outputs {
     }
 
     fn branch(&self, kind: Kind) -> String {
-        match (kind, self.video, self.audio) {
+        match (kind, self.video, &self.audio) {
             // The newest picture is shown at once; sound keeps its own, steady time.
             (Kind::Video, Some(sink), _) => format!(
                 "queue leaky=downstream max-size-buffers=2 max-size-bytes=0 max-size-time=0 \
                  ! videoconvert ! {sink} sync=false async=false force-aspect-ratio=true"
             ),
-            (Kind::Audio, _, Some(sink)) => format!(
+            (Kind::Audio, _, Some(_)) => format!(
                 "queue leaky=downstream max-size-buffers=0 max-size-bytes=0 max-size-time=200000000 \
                  ! audioconvert ! audioresample \
-                 ! {sink} client-name=Aldis async=false buffer-time=40000 latency-time=10000"
+                 ! {LOUDSPEAKER} name={LOUDSPEAKER} client-name=Aldis async=false \
+                 buffer-time=40000 latency-time=10000"
             ),
             (Kind::Video, None, _) | (Kind::Audio, _, None) => {
                 "fakesink sync=false async=false".into()
@@ -136,6 +189,7 @@ pub fn attach(
     pad: &gst::Pad,
     outputs: &Outputs,
     counters: &Arc<ReceiveCounters>,
+    recorder: Option<&Recorder>,
     first_frame: impl Fn(FirstFrame) + Send + Sync + 'static,
 ) -> Result<(), anyhow::Error> {
     let caps = pad.current_caps().context("a track without caps")?;
@@ -147,18 +201,24 @@ pub fn attach(
         .filter(|codec| plugins::can_receive(*codec))
         .with_context(|| format!("there is no decoder for {name:?}"))?;
     let ssrc = u64::from(description.get::<u32>("ssrc").unwrap_or(u32::MAX));
-    // Otherwise a peer could have us build as many decoders, and open as many windows, as it likes.
-    let is_first =
-        counters
-            .ssrc(codec.kind())
-            .compare_exchange(0, ssrc, Ordering::Relaxed, Ordering::Relaxed);
+    let kind = codec.kind();
+    let number = counters.tracks(kind).fetch_add(1, Ordering::Relaxed);
     ensure!(
-        is_first.is_ok(),
-        "of each kind one track is used, and this is another"
+        number < MAX_TRACKS,
+        "of each kind {MAX_TRACKS} tracks are used, and this is one more"
     );
-
+    if number == 0 {
+        counters.ssrc(kind).store(ssrc, Ordering::Relaxed);
+    }
     let bin = decoder(codec, outputs)?;
-    count(&bin, codec, Arc::clone(counters), first_frame)?;
+    count(&bin, codec, number, Arc::clone(counters), first_frame)?;
+    if let Some(recorder) = recorder {
+        let decoder = bin.by_name("decoder").context("a decoder")?;
+        let encoded = decoder
+            .static_pad("sink")
+            .context("a decoder has a sink pad")?;
+        recorder.receive(&encoded, codec, number);
+    }
     link(pipeline, pad, &bin)
 }
 
@@ -187,11 +247,30 @@ pub fn discard(pipeline: &gst::Pipeline, pad: &gst::Pad) -> Result<(), anyhow::E
     link(pipeline, pad, &bin)
 }
 
+impl Loudspeaker {
+    /// Sets on a sink what was asked for.
+    fn set(&self, sink: &gst::Element) {
+        if let Some(output) = &self.output {
+            sink.set_property("device", output);
+        }
+        if let Some(volume) = self.volume {
+            sink.set_property("volume", volume);
+        }
+    }
+}
+
 impl ReceiveCounters {
     fn decoded(&self, kind: Kind) -> &AtomicU64 {
         match kind {
             Kind::Video => &self.frames,
             Kind::Audio => &self.audio_buffers,
+        }
+    }
+
+    fn tracks(&self, kind: Kind) -> &AtomicUsize {
+        match kind {
+            Kind::Video => &self.video_tracks,
+            Kind::Audio => &self.audio_tracks,
         }
     }
 
@@ -206,13 +285,18 @@ impl ReceiveCounters {
 fn decoder(codec: Codec, outputs: &Outputs) -> Result<gst::Bin, anyhow::Error> {
     let chain = graph::receive_chain(codec, plugins::decoder(codec).context("no decoder")?);
     let launch = format!("{chain} ! {}", outputs.branch(codec.kind()));
-    gst::parse::bin_from_description(&launch, true)
-        .with_context(|| format!("building the {codec} decoder"))
+    let bin = gst::parse::bin_from_description(&launch, true)
+        .with_context(|| format!("building the {codec} decoder"))?;
+    if let (Some(loudspeaker), Some(sink)) = (&outputs.audio, bin.by_name(LOUDSPEAKER)) {
+        loudspeaker.set(&sink);
+    }
+    Ok(bin)
 }
 
 fn count(
     bin: &gst::Bin,
     codec: Codec,
+    number: usize,
     counters: Arc<ReceiveCounters>,
     first_frame: impl Fn(FirstFrame) + Send + Sync + 'static,
 ) -> Result<(), anyhow::Error> {
@@ -222,12 +306,14 @@ fn count(
         .context("a decoder has a source pad")?;
     let seen = AtomicBool::new(false);
     decoded.add_probe(gst::PadProbeType::BUFFER, move |pad, _| {
-        counters
-            .decoded(codec.kind())
-            .fetch_add(1, Ordering::Relaxed);
+        if number == 0 {
+            let decoded = counters.decoded(codec.kind());
+            decoded.fetch_add(1, Ordering::Relaxed);
+        }
         if !seen.swap(true, Ordering::Relaxed) {
             let size = pad.current_caps().and_then(|caps| size_of(&caps));
-            first_frame(FirstFrame { codec, size });
+            let track = number + 1;
+            first_frame(FirstFrame { codec, size, track });
         }
         gst::PadProbeReturn::Ok
     });

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::diagnosis::Stage;
 use crate::media::Kind;
+use crate::record::plan::Note;
 use crate::stats::Rates;
 
 /// Something worth a line. Serializes to the JSON object of `--json`.
@@ -66,8 +67,10 @@ pub enum Report {
         /// Height in pixels; 0 for sound.
         height: u32,
     },
-    /// The first frame that came in is decoded.
+    /// The first frame of a track that came in is decoded.
     FirstFrameReceived {
+        /// Which track of its kind it is, counted from 1.
+        track: usize,
         /// Picture or sound.
         #[serde(serialize_with = "as_text")]
         kind: Kind,
@@ -78,6 +81,8 @@ pub enum Report {
         /// Height in pixels; 0 for sound.
         height: u32,
     },
+    /// Something happened to what is recorded.
+    Recording(Note),
     /// The last second in figures.
     Stats(Rates),
     /// The call is over.
@@ -196,6 +201,7 @@ impl fmt::Display for Report {
                 )
             }
             Self::FirstFrameReceived {
+                track,
                 kind,
                 codec,
                 width,
@@ -203,7 +209,8 @@ impl fmt::Display for Report {
             } => {
                 write!(
                     f,
-                    "first {kind} received: {}",
+                    "first {kind}{} received: {}",
+                    Nth(*track),
                     Form {
                         codec,
                         width: *width,
@@ -211,6 +218,7 @@ impl fmt::Display for Report {
                     }
                 )
             }
+            Self::Recording(note) => write!(f, "{note}"),
             Self::Stats(rates) => write!(f, "{rates}"),
             Self::Ended {
                 reason, seconds, ..
@@ -233,6 +241,18 @@ impl fmt::Display for Direction {
             Self::Sent => "sent",
             Self::Received => "received",
         })
+    }
+}
+
+/// The number of a track, where it is not the first.
+struct Nth(usize);
+
+impl fmt::Display for Nth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            0 | 1 => Ok(()),
+            number => write!(f, " of track {number}"),
+        }
     }
 }
 

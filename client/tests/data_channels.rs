@@ -92,6 +92,7 @@ fn settings() -> PeerSettings {
     let mut media = Config::new(server, "any".parse().expect("an id")).media;
     (media.video, media.audio) = (VideoSource::None, AudioSource::None);
     PeerSettings {
+        recorder: None,
         media,
         timeline: Timeline::default(),
         outputs: Outputs::NONE,

@@ -17,6 +17,7 @@ use client::peer::{CandidatePair, PeerEvent, PeerSettings};
 use client::presence::{Presence, PresenceEvent};
 use client::printer::Printer;
 use client::receive::FirstFrame;
+use client::receiving::Receiving;
 use client::stats::Counters;
 use client::wire::label;
 use futures_util::future::join_all;
@@ -49,7 +50,8 @@ pub(crate) async fn run(config: Config, printer: Printer) -> Result<(), Failure>
     let timeline = Timeline::default();
     let capture = build_capture(&config.media, &timeline)?;
     let (media, connection) = (&config.media, &config.connection);
-    let settings = prepare(&capture, timeline, media, connection, Show::Nowhere).await?;
+    let (show, receiving) = (Show::Nowhere, Receiving::default());
+    let settings = prepare(&capture, timeline, media, connection, show, &receiving).await?;
     capture.start().await;
     let mut meeting = Meeting::new(config, capture, settings, ways, printer);
     let outcome = meeting.serve(&mut inbox).await;
@@ -175,7 +177,10 @@ impl Meeting {
             PeerEvent::LatencyChanged => link.peer.recalculate_latency(),
             PeerEvent::Closed => return self.handle(Event::PeerClosed(peer)),
             // Nobody here takes what such a channel would carry: it is thrown away.
-            PeerEvent::DataChannel(_) | PeerEvent::FirstSent(_) | PeerEvent::WindowClosed => {}
+            PeerEvent::DataChannel(_)
+            | PeerEvent::FirstSent(_)
+            | PeerEvent::WindowClosed
+            | PeerEvent::Recording(_) => {}
         }
         Ok(())
     }

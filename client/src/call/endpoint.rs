@@ -90,7 +90,9 @@ impl Endpoint {
             mut inbox,
         } = self;
         let (media, connection) = (&config.media, &config.connection);
-        let settings = prepare(&capture, timeline, media, connection, config.show).await?;
+        super::recording::rehearse(&config)?;
+        let (show, receiving) = (config.show, &config.receiving);
+        let settings = prepare(&capture, timeline, media, connection, show, receiving).await?;
         let mut client = Client::new(config, capture, settings, ways, Box::new(audience));
         let outcome = client.serve(&mut inbox).await;
         // Nothing more is heard, so that nothing waits to be.

@@ -18,6 +18,7 @@ use crate::negotiation::Step;
 use crate::peer::{PeerConnection, PeerEvent, PeerSettings};
 use crate::plugins;
 use crate::receive::{self, Outputs};
+use crate::receiving::{Play, Receiving};
 
 /// Builds what will be captured and encoded, without starting any of it.
 ///
@@ -40,15 +41,17 @@ pub async fn prepare(
     media: &Media,
     connection: &Connection,
     show: Show,
+    receiving: &Receiving,
 ) -> Result<PeerSettings, Failure> {
     let settings = PeerSettings {
         media: media.clone(),
         timeline,
-        outputs: outputs(show).await?,
+        outputs: outputs(show, receiving.clone()).await?,
         ice: connection.ice.clone(),
         ice_policy: connection.ice_policy,
         local_address: connection.local_address,
         data: false,
+        recorder: None,
     };
     let warm_up = task::spawn(warm_up(settings.clone()));
     let rehearsed = capture.rehearse().await;
@@ -70,17 +73,29 @@ pub fn watch_signals(stop: impl Fn() -> bool + Send + 'static) -> Result<JoinHan
     }))
 }
 
-async fn outputs(show: Show) -> Result<Outputs, Failure> {
-    match show {
-        Show::Window => task::spawn_blocking(Outputs::window).await,
-        Show::WindowWherePossible if Outputs::display_is_there() => {
-            // Nobody asked for a window; where none can be had, none is missed.
-            Ok(task::spawn_blocking(Outputs::window)
-                .await
-                .unwrap_or(Outputs::NONE))
-        }
-        Show::WindowWherePossible | Show::Nowhere => Ok(Outputs::NONE),
+/// Where what comes in is shown and played.
+async fn outputs(show: Show, receiving: Receiving) -> Result<Outputs, Failure> {
+    let shows = match show {
+        Show::Window => true,
+        Show::WindowWherePossible => Outputs::display_is_there(),
+        Show::Nowhere => false,
+    };
+    if !shows && receiving.play != Play::Yes {
+        return Ok(Outputs::NONE);
     }
+    task::spawn_blocking(move || {
+        let outputs = match shows {
+            true => Outputs::window(),
+            false => Ok(Outputs::NONE),
+        };
+        let outputs = match outputs {
+            // Nobody asked for a window; where none can be had, none is missed.
+            Err(_) if show == Show::WindowWherePossible => Outputs::NONE,
+            outputs => outputs?,
+        };
+        outputs.with_sound(&receiving)
+    })
+    .await
 }
 
 /// Makes one offer and the decoders for what it asks for, and throws them away: plugins are loaded

@@ -41,6 +41,7 @@ impl Client {
         let (width, height) = frame.size.unwrap_or_default();
         let (kind, codec) = (frame.codec.kind(), frame.codec.to_string());
         self.report(Report::FirstFrameReceived {
+            track: frame.track,
             kind,
             codec,
             width,

@@ -60,6 +60,7 @@ async fn network(config: &Config) -> Vec<Finding> {
     findings.push(clock(seconds(now()), relays.map(seconds)));
     let ice = connection.ice.and(&seen.servers);
     let settings = PeerSettings {
+        recorder: None,
         media: config.media.clone(),
         timeline: Timeline::default(),
         outputs: Outputs::NONE,

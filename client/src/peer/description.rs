@@ -20,6 +20,7 @@ use super::{PeerConnection, PeerEvent, certificate};
 use crate::failure::{Failure, FailureKind};
 use crate::media::{Codec, Kind, VideoCodec};
 use crate::plugins;
+use crate::receive::MAX_TRACKS;
 use crate::sdp::{self, TWCC};
 
 /// How we use one media line.
@@ -76,7 +77,11 @@ impl PeerConnection {
                 sdp,
             }));
         }
-        for (index, line) in plan? {
+        let plan = plan?;
+        let receives =
+            |line: &Line| matches!(line.direction, Direction::Sendrecv | Direction::Recvonly);
+        self.incoming = plan.iter().filter(|(_, line)| receives(line)).count();
+        for (index, line) in plan {
             self.add_line(Some(index), &line).map_err(internal)?;
         }
         let webrtc = self.webrtc.clone();
@@ -115,6 +120,7 @@ impl PeerConnection {
             return Err(nothing_to_do());
         }
         self.gate.expect(sdp::fingerprints(&answer));
+        self.incoming = directions().filter(|theirs| theirs.sends).count();
         let webrtc = self.webrtc.clone();
         self.negotiating(async move {
             match set_remote(&webrtc, WebRTCSDPType::Answer, answer).await {
@@ -132,8 +138,11 @@ impl PeerConnection {
             let Some(kind) = sdp::kind(media).filter(|_| !sdp::is_rejected(media)) else {
                 continue;
             };
-            let is_first = plan.iter().all(|(_, line)| line.codec.kind() != kind);
-            plan.push((index, self.plan_line(media, kind, is_first)?));
+            let before = plan
+                .iter()
+                .filter(|(_, line)| line.codec.kind() == kind)
+                .count();
+            plan.push((index, self.plan_line(media, kind, before)?));
         }
         match plan
             .iter()
@@ -145,10 +154,11 @@ impl PeerConnection {
         }
     }
 
-    /// Of each kind, one line is used: the first.
-    fn plan_line(&self, media: &SDPMediaRef, kind: Kind, is_first: bool) -> Result<Line, Failure> {
+    /// Of each kind, we send on the first line alone, and receive on some more. `before` is how many of
+    /// its kind come before a line.
+    fn plan_line(&self, media: &SDPMediaRef, kind: Kind, before: usize) -> Result<Line, Failure> {
         let theirs = sdp::directions(media);
-        let sends = is_first && theirs.receives && self.media.sent(kind).is_some();
+        let sends = before == 0 && theirs.receives && self.media.sent(kind).is_some();
         let preferred = self.media.preferred(kind);
         // What we send is encoded already; what we only receive may be any codec we know.
         let choice = std::iter::once(preferred)
@@ -158,7 +168,7 @@ impl PeerConnection {
         let Some((codec, caps)) = choice else {
             return Err(codec_refused(kind, preferred));
         };
-        let receives = is_first && theirs.sends && plugins::can_receive(codec);
+        let receives = before < MAX_TRACKS && theirs.sends && plugins::can_receive(codec);
         let direction = match (sends, receives) {
             (true, true) => Direction::Sendrecv,
             (true, false) => Direction::Sendonly,

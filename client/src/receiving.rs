@@ -1,0 +1,28 @@
+//! What becomes of what comes in, as data.
+
+use crate::record::plan::Recording;
+
+/// What is done with what a peer sends, beside decoding, counting and showing it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Receiving {
+    /// What is recorded of every call.
+    pub record: Option<Recording>,
+    /// Whether sound is played.
+    pub play: Play,
+    /// The output of the sound server that plays it; `None` is the default one.
+    pub output: Option<String>,
+    /// How loud it is played: 1 is as loud as it comes.
+    pub volume: Option<f64>,
+}
+
+/// Whether the sound that comes in is played.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Play {
+    /// Where there is a sound server, and a window is shown.
+    #[default]
+    WithWindow,
+    /// Yes; without a sound server the client fails.
+    Yes,
+    /// No.
+    No,
+}
