@@ -2,6 +2,8 @@
 
 mod devices;
 mod doctor;
+pub mod papers;
+pub mod profile;
 mod receiving;
 mod sources;
 
@@ -9,7 +11,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::error::ErrorKind;
-use clap::{CommandFactory as _, Parser, ValueEnum};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, ValueEnum};
 use protocol::PeerId;
 use url::Url;
 
@@ -21,6 +23,8 @@ use crate::media::{Media, VideoCodec, VideoFormat};
 use crate::signaller::relay_address;
 use crate::wire::is_encrypted;
 use doctor::DoctorArgs;
+use papers::PapersArgs;
+use profile::ProfileArgs;
 
 /// Sends this machine's screen and sound to a browser or another machine, and takes theirs back.
 ///
@@ -62,6 +66,12 @@ pub struct Args {
     /// Print every report as a JSON object on a line
     #[arg(long)]
     json: bool,
+
+    #[command(flatten)]
+    profile: ProfileArgs,
+
+    #[command(flatten)]
+    papers: PapersArgs,
 
     /// Print what gst-launch-1.0 takes to capture and encode the same, and end
     #[arg(long, hide = true)]
@@ -196,7 +206,9 @@ enum CodecName {
 impl Args {
     /// Reads the command line; ends the program when it makes no sense.
     pub fn from_command_line() -> Self {
-        let args = Self::parse();
+        let matches = profile::matches(Self::command());
+        let args = Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+        papers::write_or_end(&args.papers, Self::command());
         if args.peer_id.is_some() && args.peer_id == args.our_id {
             let sentence = "--peer-id and --our-id are the same: nobody can call themselves";
             Self::command()

@@ -1,6 +1,8 @@
 //! The command line.
 
-use clap::{CommandFactory as _, Parser};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser};
+use client::cli::papers::{self, PapersArgs};
+use client::cli::profile::{self, ProfileArgs};
 use client::cli::{ConnectionArgs, MediaArgs, decimal_id};
 use protocol::{PeerId, RoomId};
 
@@ -29,6 +31,12 @@ pub(crate) struct Args {
     /// Print every report as a JSON object on a line
     #[arg(long)]
     json: bool,
+
+    #[command(flatten)]
+    profile: ProfileArgs,
+
+    #[command(flatten)]
+    papers: PapersArgs,
 }
 
 const EXAMPLES: &str = "\
@@ -42,7 +50,9 @@ Exit codes are those of client.";
 impl Args {
     /// Reads the command line. What makes no sense ends the program.
     pub(crate) fn from_command_line() -> Self {
-        let args = Self::parse();
+        let matches = profile::matches(Self::command());
+        let args = Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+        papers::write_or_end(&args.papers, Self::command());
         args.connection.check(&mut Self::command());
         args
     }
