@@ -8,6 +8,7 @@ mod diagnosing;
 mod endpoint;
 mod preparation;
 mod recording;
+mod survival;
 mod telling;
 
 use std::ops::ControlFlow;
@@ -27,8 +28,9 @@ use crate::peer::{PeerEvent, PeerSettings};
 use crate::presence::{Presence, PresenceEvent};
 use crate::printer::Printer;
 use crate::report::Report;
-use crate::session::{Effect, Ending, Event, Session};
+use crate::session::{Effect, Ending, Event, Happening, Place, Session};
 use crate::wire::label;
+use survival::Outage;
 
 pub use endpoint::{Endpoint, Handle};
 pub use preparation::{build_capture, prepare, watch_signals};
@@ -68,7 +70,8 @@ struct Client {
     /// Nobody reads our reports any more.
     unread: bool,
     began: Instant,
-    calls: u64,
+    /// How many connections there were.
+    links: u64,
     presence: Presence,
     /// Nobody can call us any more; what runs, runs on.
     refused: Option<Failure>,
@@ -81,6 +84,10 @@ struct Client {
 /// What exists while a call runs.
 struct Call {
     link: Link,
+    /// What is to take the place of `link`.
+    second: Option<Link>,
+    /// What is not told yet of the last time this happened.
+    outage: Option<Outage>,
     starting_capture: JoinHandle<()>,
     /// It was said already that nothing comes from the other side.
     is_missed: bool,
@@ -106,7 +113,7 @@ impl Client {
             audience,
             unread: false,
             began: now(),
-            calls: 0,
+            links: 0,
             refused: None,
             registered: false,
             call: None,
@@ -159,8 +166,9 @@ impl Client {
     }
 
     fn fail(&mut self, failure: Failure) -> Result<(), Failure> {
+        let failed = Happening::Failed(failure.clone());
         if self.call.is_some()
-            && let Some(ending) = self.handle(Event::PeerFailed(failure.clone()))
+            && let Some(ending) = self.handle(Event::Peer(Place::First, failed))
         {
             return self.end(ending);
         }
@@ -169,10 +177,7 @@ impl Client {
 
     fn relay_event(&mut self, event: PresenceEvent) -> Option<Ending> {
         match event {
-            PresenceEvent::IceServers(servers) => {
-                self.settings.ice = self.config.connection.ice.and(&servers);
-                return None;
-            }
+            PresenceEvent::IceServers(servers) => return self.ice_servers(&servers),
             PresenceEvent::Registered => return self.registered(),
             // Of a connection whose session is over.
             _ if !self.registered => return None,
@@ -217,39 +222,33 @@ impl Client {
     }
 
     fn peer_event(&mut self, number: u64, event: PeerEvent) -> Option<Ending> {
-        if self
-            .call
-            .as_ref()
-            .is_none_or(|call| call.link.number != number)
-        {
-            return None;
+        // Of the whole call, whichever connection carries it.
+        if let PeerEvent::Recording(note) = event {
+            return self.note(|this| this.report(Report::Recording(note)));
         }
-        let event = match event {
-            PeerEvent::Candidate(candidate) => Event::LocalCandidate(candidate),
-            PeerEvent::Described(description) => Event::LocalDescription(description),
-            PeerEvent::RemoteDescriptionSet => Event::RemoteDescriptionSet,
-            PeerEvent::Connected => Event::Connected,
-            PeerEvent::Failed(failure) => Event::PeerFailed(failure),
-            PeerEvent::Closed => Event::PeerClosed,
-            PeerEvent::DataChannel(_) => return None,
-            PeerEvent::WindowClosed => Event::Stop("the window was closed"),
+        let place = self.call.as_ref()?.place(number)?;
+        let happening = match event {
+            PeerEvent::Candidate(candidate) => Happening::Candidate(candidate),
+            PeerEvent::Described(description) => Happening::Described(description),
+            PeerEvent::RemoteDescriptionSet => Happening::RemoteDescriptionSet,
+            PeerEvent::Connected => Happening::Connected,
+            PeerEvent::Failed(failure) => Happening::Failed(failure),
+            PeerEvent::Closed => Happening::Closed,
+            PeerEvent::DataChannel(_) | PeerEvent::Recording(_) => return None,
+            PeerEvent::WindowClosed => return self.handle(Event::Stop("the window was closed")),
             PeerEvent::FirstSent(kind) => return self.note(|this| this.report_first_sent(kind)),
             PeerEvent::FirstReceived(frame) => {
                 return self.note(|this| this.report_first_received(&frame));
             }
-            PeerEvent::Paired(pair) => return self.note(|this| this.report_connected(pair)),
-            PeerEvent::Recording(note) => {
-                return self.note(|this| this.report(Report::Recording(note)));
-            }
+            PeerEvent::Paired(pair) => return self.note(|this| this.paired(place, pair)),
             PeerEvent::Counted(counters) => return self.note(|this| this.report_rates(counters)),
             PeerEvent::LatencyChanged => {
-                self.call
-                    .iter()
-                    .for_each(|call| call.link.peer.recalculate_latency());
+                let link = self.call.iter().find_map(|call| call.at(place));
+                link.iter().for_each(|link| link.peer.recalculate_latency());
                 return None;
             }
         };
-        self.handle(event)
+        self.handle(Event::Peer(place, happening))
     }
 
     /// Does something that changes nothing about the call.
@@ -259,8 +258,13 @@ impl Client {
     }
 
     fn tick(&mut self) -> Option<Ending> {
+        self.tell_outage();
         let silence = self.call.as_mut().map(|call| call.link.look());
-        self.handle(Event::Tick(silence.unwrap_or_default()))
+        let silence = silence
+            .unwrap_or_default()
+            .with_patience(self.config.patience);
+        let ending = self.handle(Event::Tick(silence));
+        ending.or_else(|| self.look_around())
     }
 
     fn handle(&mut self, event: Event<'_>) -> Option<Ending> {
@@ -276,11 +280,21 @@ impl Client {
                 Effect::Send(line) => self.presence.send(line),
                 Effect::StartPeer => {
                     if let Err(failure) = self.start_peer() {
-                        return self.handle(Event::PeerFailed(failure));
+                        let failed = Happening::Failed(failure);
+                        return self.handle(Event::Peer(Place::First, failed));
                     }
                 }
-                Effect::Negotiate(step) => self.negotiate(step),
+                Effect::StartSecond => {
+                    if let Err(failure) = self.start_second() {
+                        let failed = Happening::Failed(failure);
+                        return self.handle(Event::Peer(Place::Second, failed));
+                    }
+                }
+                Effect::Negotiate(place, step) => self.negotiate(place, step),
                 Effect::StartMedia => self.start_media(),
+                Effect::Replace(doubt) => self.replace(doubt),
+                Effect::DropSecond => self.drop_second(),
+                Effect::ProbeRelay => self.presence.probe(),
                 Effect::DropRelay => {
                     self.registered = false;
                     self.presence.renew();
@@ -293,14 +307,12 @@ impl Client {
     }
 
     fn start_peer(&mut self) -> Result<(), Failure> {
-        self.calls += 1;
-        let number = self.calls;
-        self.begin_recording(number);
-        let link = Link::new(number, &self.settings, self.ways.listener(number))?;
+        self.begin_recording(self.links + 1);
+        let link = self.make_link()?;
         let starting_capture = match self.call.take() {
             // The peer's call overtook ours: what was prepared for ours makes room.
             Some(call) => {
-                task::spawn(call.link.peer.close());
+                task::spawn(call.link.peer.abandon());
                 call.starting_capture
             }
             None => {
@@ -310,15 +322,24 @@ impl Client {
         };
         self.call = Some(Call {
             link,
+            second: None,
+            outage: None,
             starting_capture,
             is_missed: false,
         });
         Ok(())
     }
 
-    fn negotiate(&mut self, step: Step) {
-        if let Some(call) = &mut self.call {
-            call.link.peer.negotiate(step);
+    /// Makes a connection with a number of its own.
+    fn make_link(&mut self) -> Result<Link, Failure> {
+        self.links += 1;
+        let number = self.links;
+        Link::new(number, &self.settings, self.ways.listener(number))
+    }
+
+    fn negotiate(&mut self, place: Place, step: Step) {
+        if let Some(link) = self.call.as_mut().and_then(|call| call.at_mut(place)) {
+            link.peer.negotiate(step);
         }
     }
 
@@ -392,6 +413,9 @@ impl Client {
 
 impl Call {
     async fn take_down(self, capture: &Capture) {
+        if let Some(second) = self.second {
+            task::spawn(second.peer.abandon());
+        }
         // The camera's light goes out whatever becomes of the connection.
         let capture = async {
             self.starting_capture.await;

@@ -6,6 +6,7 @@ pub mod papers;
 pub mod profile;
 mod receiving;
 mod sources;
+mod survival;
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -55,6 +56,9 @@ pub struct Args {
 
     #[command(flatten)]
     doctor: DoctorArgs,
+
+    #[command(flatten)]
+    survival: survival::SurvivalArgs,
 
     /// Where what comes in is shown [default: window where there is a display]
     #[arg(long, value_enum, value_name = "WHERE")]
@@ -245,6 +249,7 @@ impl Args {
             print_pipeline: self.print_pipeline,
             list_devices: self.listing.list_devices,
             check: self.doctor.check,
+            patience: self.survival.patience(),
         }
     }
 }

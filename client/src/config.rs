@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 
 use protocol::PeerId;
 use url::Url;
@@ -35,6 +36,8 @@ pub struct Config {
     pub list_devices: bool,
     /// Look whether a call would work, and make none.
     pub check: bool,
+    /// How long a peer from whom nothing comes is waited for, while other ways to it are tried.
+    pub patience: Duration,
 }
 
 impl Config {
@@ -62,6 +65,7 @@ impl Config {
             print_pipeline: false,
             list_devices: false,
             check: false,
+            patience: Duration::from_secs(10),
         }
     }
 }

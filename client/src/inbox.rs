@@ -15,8 +15,8 @@ use crate::failure::Failure;
 use crate::peer::PeerEvent;
 use crate::presence::PresenceEvent;
 
-/// How often statistics are read and partners are looked after.
-const TICK: Duration = Duration::from_secs(1);
+/// How often partners are looked after: as much later a silence is noticed, at the most.
+const TICK: Duration = Duration::from_millis(250);
 
 /// How many events of one connection may wait. A connection has a few dozen in its life, and is
 /// given up should it ever have more waiting.
@@ -36,7 +36,7 @@ pub enum Input<K> {
     Peer(K, PeerEvent),
     /// Something happened at the relay.
     Relay(PresenceEvent),
-    /// A second has passed.
+    /// A quarter of a second has passed.
     Tick,
 }
 

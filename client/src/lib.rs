@@ -3,6 +3,7 @@
 //! Pure files decide, glue acts, and [`call`] is the loop that ties them together; `ARCHITECTURE.md`
 //! is the map, and `scripts/layers.txt` has every file with its layer.
 
+pub mod addresses;
 pub mod allocator;
 pub mod api;
 pub mod backoff;

@@ -1,10 +1,14 @@
 //! A peer connection and the clock beside it: how old it is, what it carries, how long it is silent.
 
+use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::addresses;
 use crate::capture::Capture;
 use crate::failure::{Failure, FailureKind};
+use crate::ice_servers::IceServers;
 use crate::media::Kind;
 use crate::peer::{Listener, PeerConnection, PeerSettings};
 use crate::session::Silence;
@@ -17,6 +21,21 @@ const QUIET_LIMIT: Duration = Duration::from_secs(5);
 /// ([RFC 3550, section 6.2](https://www.rfc-editor.org/rfc/rfc3550#section-6.2)).
 const QUIET_LIMIT_WITHOUT_VIDEO: Duration = Duration::from_secs(12);
 
+/// Where packets came all the time, silence for so long is worth a second connection.
+const SUSPICIOUS: Duration = Duration::from_millis(1500);
+
+/// The same where only a report came now and then.
+const SUSPICIOUS_IF_SPARSE: Duration = Duration::from_millis(2500);
+
+/// The same where there is sound alone.
+const SUSPICIOUS_WITHOUT_VIDEO: Duration = Duration::from_secs(6);
+
+/// From so many packets a second on they come all the time: any sound or picture has more.
+const DENSE: u64 = 15;
+
+/// How often counters are read.
+const COUNT_EVERY: Duration = Duration::from_millis(990);
+
 /// When we look again only after so long, it was this machine that slept, and not the peer.
 const LONGEST_PAUSE: Duration = Duration::from_secs(3);
 
@@ -26,6 +45,10 @@ pub struct Link {
     pub number: u64,
     /// The connection.
     pub peer: PeerConnection,
+    /// The STUN and TURN servers it was made with.
+    pub ice: IceServers,
+    /// Whether what it carries goes through a TURN server of ours.
+    pub goes_through_turn: bool,
     began: Instant,
     is_up: bool,
     up_since: Option<Instant>,
@@ -34,6 +57,11 @@ pub struct Link {
     arrived: u64,
     heard: Instant,
     looked: Instant,
+    asked: Instant,
+    /// What had come when counters were last read.
+    arrived_then: u64,
+    is_dense: bool,
+    addresses: BTreeSet<IpAddr>,
 }
 
 impl Link {
@@ -48,6 +76,8 @@ impl Link {
         Ok(Self {
             number,
             peer,
+            ice: settings.ice.clone(),
+            goes_through_turn: false,
             began,
             is_up: false,
             up_since: None,
@@ -56,6 +86,10 @@ impl Link {
             arrived: 0,
             heard: began,
             looked: began,
+            asked: began,
+            arrived_then: 0,
+            is_dense: false,
+            addresses: addresses::usable(),
         })
     }
 
@@ -67,7 +101,7 @@ impl Link {
     }
 
     /// Looks after the connection: has its counters read, and says for how long nothing has come
-    /// from the peer. To be called every second or so.
+    /// from the peer. To be called several times a second; counters are read once.
     pub fn look(&mut self) -> Silence {
         let arrived = self.peer.arrived();
         let we_slept = self.looked.elapsed() > LONGEST_PAUSE;
@@ -75,17 +109,54 @@ impl Link {
         if arrived != self.arrived || we_slept {
             (self.arrived, self.heard) = (arrived, now());
         }
-        if self.is_up {
+        if self.is_up && self.asked.elapsed() > COUNT_EVERY {
+            let came = arrived - self.arrived_then;
+            if came > 0 {
+                self.is_dense = came >= DENSE;
+            }
+            (self.asked, self.arrived_then) = (now(), arrived);
             self.peer.count();
         }
-        let limit = match self.peer.sends(Kind::Video) {
-            true => QUIET_LIMIT,
-            false => QUIET_LIMIT_WITHOUT_VIDEO,
+        let (suspicious, limit) = match self.peer.sends(Kind::Video) {
+            true => (SUSPICIOUS_IF_SPARSE, QUIET_LIMIT),
+            false => (SUSPICIOUS_WITHOUT_VIDEO, QUIET_LIMIT_WITHOUT_VIDEO),
+        };
+        let suspicious = if self.is_dense {
+            SUSPICIOUS
+        } else {
+            suspicious
         };
         Silence {
             lasts: self.heard.elapsed(),
+            suspicious,
             limit,
         }
+    }
+
+    /// Whether an address that this machine had when the connection was made is gone. Said once.
+    pub fn has_lost_an_address(&mut self) -> bool {
+        let present = addresses::usable();
+        let is_lost = !self.addresses.is_subset(&present);
+        if is_lost {
+            self.addresses = present;
+        }
+        is_lost
+    }
+
+    /// When media, or a report about it, last came, on a clock that all connections have in common;
+    /// `None` before the first.
+    pub fn heard_last(&self) -> Option<Duration> {
+        self.heard_first().map(|_| self.peer.last_arrival())
+    }
+
+    /// The same of the first.
+    pub fn heard_first(&self) -> Option<Duration> {
+        self.peer.first_arrival().filter(|_| self.is_up)
+    }
+
+    /// Counts its age from the beginning of the one whose place it takes.
+    pub fn take_over_from(&mut self, earlier: &Self) {
+        self.began = earlier.began;
     }
 
     /// What happened since the counters were read last.

@@ -16,7 +16,7 @@ mod webrtc_stats;
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -40,6 +40,7 @@ use crate::record::recorder::Recorder;
 use crate::stats::Counters;
 use outgoing::Outgoing;
 use progress::Seen;
+use transport::Arrivals;
 use verification::Gate;
 
 pub use data::{DataChannel, DataChannelInit, MAX_MESSAGE_BYTES, Message, SendError};
@@ -127,7 +128,7 @@ pub struct PeerConnection {
     recorder: Option<Recorder>,
     /// How many tracks the peer may send, by what was negotiated.
     incoming: usize,
-    arrived: Arc<AtomicU64>,
+    arrivals: Arc<Arrivals>,
     seen: Arc<Seen>,
     /// How many TURN servers there are, and whether they are the only way.
     turn: (usize, bool),
@@ -144,9 +145,9 @@ impl PeerConnection {
         let pipeline = gst::Pipeline::new();
         settings.timeline.rule(&pipeline);
         let webrtc = transport::webrtcbin(settings)?;
-        let arrived = Arc::new(AtomicU64::new(0));
+        let arrivals = Arc::<Arrivals>::default();
         let told = Arc::clone(&listener);
-        transport::prepare(&webrtc, Arc::clone(&arrived), move || {
+        transport::prepare(&webrtc, Arc::clone(&arrivals), move || {
             told(PeerEvent::Closed);
         });
         pipeline.add(&webrtc)?;
@@ -162,7 +163,7 @@ impl PeerConnection {
             received: Arc::default(),
             recorder: settings.recorder.clone(),
             incoming: 0,
-            arrived,
+            arrivals,
             seen: Arc::default(),
             turn: (
                 settings.ice.turn.len(),
@@ -239,6 +240,7 @@ impl PeerConnection {
         if let Some(recorder) = &self.recorder {
             recorder.expect(self.outgoing.len(), self.incoming);
         }
+        self.arrivals.mark();
         for outgoing in &self.outgoing {
             if let Some(track) = capture.track(outgoing.codec()) {
                 if let Some(recorder) = &self.recorder {
@@ -259,7 +261,17 @@ impl PeerConnection {
 
     /// How many packets have come from the peer, of whatever kind: while it lives, this grows.
     pub fn arrived(&self) -> u64 {
-        self.arrived.load(Ordering::Relaxed)
+        self.arrivals.packets()
+    }
+
+    /// When the last of them came, on a clock that all connections of the process have in common.
+    pub fn last_arrival(&self) -> Duration {
+        self.arrivals.last()
+    }
+
+    /// The same of the first that came after media was let flow.
+    pub fn first_arrival(&self) -> Option<Duration> {
+        self.arrivals.first()
     }
 
     /// Reads all counters; they come as [`PeerEvent::Counted`].
@@ -316,17 +328,28 @@ impl PeerConnection {
     /// Says good-bye to the peer, takes everything down and waits until it is, without blocking the
     /// executor.
     pub async fn close(mut self) {
+        self.settle().await;
+        if self.gate.is_open() {
+            let goodbye = timeout(GOODBYE_DEADLINE, transport::say_goodbye(&self.webrtc)).await;
+            tracing::debug!(?goodbye, "closing");
+        }
+        async_std::task::spawn_blocking(move || drop(self)).await;
+    }
+
+    /// Takes everything down without a word to the peer, who has another connection to us or had
+    /// none: what it is told would end the call.
+    pub async fn abandon(mut self) {
+        self.settle().await;
+        async_std::task::spawn_blocking(move || drop(self)).await;
+    }
+
+    async fn settle(&mut self) {
         // Taken down in the middle of a description, webrtcbin loses what it holds.
         let negotiations = std::mem::take(&mut self.negotiations);
         let settled = join_all(negotiations);
         if timeout(SETTLE_DEADLINE, settled).await.is_err() {
             tracing::warn!("a connection is closed in the middle of its negotiation");
         }
-        if self.gate.is_open() {
-            let goodbye = timeout(GOODBYE_DEADLINE, transport::say_goodbye(&self.webrtc)).await;
-            tracing::debug!(?goodbye, "closing");
-        }
-        async_std::task::spawn_blocking(move || drop(self)).await;
     }
 
     /// Lets the listener know what comes of a step of the negotiation.

@@ -18,7 +18,7 @@ use crate::config::Relay;
 use crate::failure::{Failure, FailureKind};
 use crate::ice_servers::{IceServers, Lease};
 use crate::signaller::{RelayEvent, Signaller};
-use crate::wire::Way;
+use crate::wire::{Way, unreachable};
 
 /// How many events of one connection may wait until we look at them: what more the relay has to say
 /// waits on the way.
@@ -54,15 +54,24 @@ pub enum PresenceEvent {
 #[derive(Debug)]
 enum Command {
     Send(String),
+    Probe,
     Renew,
 }
 
 /// A connection that lasted for so long is one with a relay that works: it may be renewed at once.
 const LASTING: Duration = Duration::from_secs(1);
 
+/// How long registering again may take before it is tried anew: the network may have changed meanwhile,
+/// and what was sent into the old one gets no answer.
+const RETURN_DEADLINE: Duration = Duration::from_secs(6);
+
 /// How often a relay that knew us may refuse us before we believe it: about a minute. It takes up to
 /// 45 seconds to notice that our own last connection is dead, and a token may be renewed.
-const MAX_REFUSALS: u32 = 50;
+const MAX_REFUSALS: u32 = 160;
+
+/// The longest pause before a relay is asked again that refused us: our partner may make it forget our
+/// dead connection at any moment.
+const REFUSED_PAUSE: Duration = Duration::from_millis(500);
 
 /// How long to wait when the relay could not be asked for STUN and TURN servers.
 const ASK_AGAIN_AFTER: Duration = Duration::from_secs(10);
@@ -90,6 +99,11 @@ impl Presence {
     /// Sends a line to the relay. Without a connection it is lost.
     pub fn send(&self, line: String) {
         self.command(Command::Send(line));
+    }
+
+    /// Finds out soon whether the connection still lives; if not, it is lost as any other.
+    pub fn probe(&self) {
+        self.command(Command::Probe);
     }
 
     /// Hangs up and registers anew. What is heard until the next [`PresenceEvent::Registered`]
@@ -126,27 +140,22 @@ async fn stay(way: &Way, id: &PeerId, orders: &Receiver<Command>, events: &Sende
     let mut refusals = None;
     loop {
         let (heard, hears) = bounded(MAX_WAITING_EVENTS);
-        match register(way, id, heard).await {
+        let mut longest = Duration::MAX;
+        let registering = register(way, id, heard);
+        let registered = match refusals {
+            None => registering.await,
+            Some(_) => soon(registering, way).await,
+        };
+        match registered {
             Ok((signaller, lease)) => {
                 refusals = Some(0);
-                // What was ordered until now was meant for an earlier connection.
-                while orders.try_recv().is_ok() {}
-                if let Some(lease) = &lease {
-                    tell(events, PresenceEvent::IceServers(lease.servers.clone())).await;
-                }
-                tell(events, PresenceEvent::Registered).await;
-                let refreshing = refresh(way, lease, events);
-                let (end, lasted) = serve(&signaller, &hears, orders, events, refreshing).await;
-                // Nobody listens any more; a relay that goes on talking must not hold us up.
-                drop(hears);
+                let Some((lasted, is_lost)) =
+                    live(way, signaller, lease, hears, orders, events).await
+                else {
+                    return;
+                };
                 if lasted {
                     backoff = Backoff::default();
-                }
-                let is_lost = matches!(end, End::Gone(PresenceEvent::Lost(_)));
-                match end {
-                    End::Dropped => return signaller.close().await,
-                    End::Renewed => signaller.close().await,
-                    End::Gone(event) => tell(events, event).await,
                 }
                 // Nothing is wrong with this relay: somebody may want to call at once.
                 if lasted && !is_lost {
@@ -158,11 +167,13 @@ async fn stay(way: &Way, id: &PeerId, orders: &Receiver<Command>, events: &Sende
                 Some(refusals) if *refusals < MAX_REFUSALS => {
                     tracing::debug!("{failure}");
                     *refusals += u32::from(is_refusal(failure.kind));
+                    longest = longest_pause(failure.kind);
                 }
                 Some(_) | None => return tell(events, PresenceEvent::Refused(failure)).await,
             },
         }
-        if !pause(backoff.next_delay(fastrand::f64()), orders).await {
+        let delay = backoff.next_delay(fastrand::f64());
+        if !pause(delay.min(longest), orders).await {
             return;
         }
     }
@@ -177,6 +188,49 @@ async fn register(
     let asking = async { Ok(api::ice_servers(way).await) };
     let (signaller, answer) = try_join(Signaller::register(way, id, heard), asking).await?;
     Ok((signaller, usable(answer)))
+}
+
+/// One connection from its registration to its end. Says whether it lasted, and whether it was lost;
+/// `None` when nobody needs us any more.
+async fn live(
+    way: &Way,
+    signaller: Signaller,
+    lease: Option<Lease>,
+    hears: Receiver<RelayEvent>,
+    orders: &Receiver<Command>,
+    events: &Sender<PresenceEvent>,
+) -> Option<(bool, bool)> {
+    // What was ordered until now was meant for an earlier connection.
+    while orders.try_recv().is_ok() {}
+    if let Some(lease) = &lease {
+        tell(events, PresenceEvent::IceServers(lease.servers.clone())).await;
+    }
+    tell(events, PresenceEvent::Registered).await;
+    let refreshing = refresh(way, lease, events);
+    let (end, lasted) = serve(&signaller, &hears, orders, events, refreshing).await;
+    // Nobody listens any more; a relay that goes on talking must not hold us up.
+    drop(hears);
+    let is_lost = matches!(end, End::Gone(PresenceEvent::Lost(_)));
+    match end {
+        End::Dropped => {
+            signaller.close().await;
+            return None;
+        }
+        End::Renewed => signaller.close().await,
+        End::Gone(event) => tell(events, event).await,
+    }
+    Some((lasted, is_lost))
+}
+
+/// A relay that was there before answers soon, or this way to it leads nowhere any more.
+async fn soon<T>(
+    registering: impl Future<Output = Result<T, Failure>>,
+    way: &Way,
+) -> Result<T, Failure> {
+    match timeout(RETURN_DEADLINE, registering).await {
+        Ok(outcome) => outcome,
+        Err(_) => Err(unreachable(way.server(), "no answer")),
+    }
 }
 
 /// Asks for STUN and TURN servers again before what the relay last told of them expires.
@@ -207,6 +261,13 @@ fn usable(answer: Result<Lease, String>) -> Option<Lease> {
         .ok()
 }
 
+fn longest_pause(kind: FailureKind) -> Duration {
+    match is_refusal(kind) {
+        true => REFUSED_PAUSE,
+        false => Duration::MAX,
+    }
+}
+
 /// Whether the relay does not want us, as opposed to being gone.
 fn is_refusal(kind: FailureKind) -> bool {
     matches!(kind, FailureKind::IdRefused | FailureKind::NotAdmitted)
@@ -235,6 +296,10 @@ async fn serve(
             order = order => match order {
                 Ok(Command::Send(line)) => {
                     signaller.send(line);
+                    continue;
+                }
+                Ok(Command::Probe) => {
+                    signaller.probe();
                     continue;
                 }
                 Ok(Command::Renew) => End::Renewed,

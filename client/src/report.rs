@@ -1,5 +1,7 @@
 //! What the client tells its user: each report is one line of text and one JSON object.
 
+mod connection;
+
 use std::fmt;
 
 use protocol::{PeerId, SdpType};
@@ -9,6 +11,8 @@ use crate::diagnosis::Stage;
 use crate::media::Kind;
 use crate::record::plan::Note;
 use crate::stats::Rates;
+
+pub use connection::{Connection, Doubt, Reconnection};
 
 /// Something worth a line. Serializes to the JSON object of `--json`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -45,16 +49,17 @@ pub enum Report {
         direction: Direction,
     },
     /// Media can flow: ICE and DTLS are done and the peer's certificate is the announced one.
-    Connected {
-        /// The type of our candidate: host, srflx, prflx or relay.
-        local: String,
-        /// The type of the peer's candidate.
-        remote: String,
-        /// udp or tcp.
-        transport: String,
-        /// Time since the call began.
-        setup_ms: u64,
+    Connected(Connection),
+    /// Nothing has come from the other side for a while; a second connection to it is tried.
+    Interrupted {
+        /// For how long.
+        seconds: f64,
     },
+    /// The connection recovered by itself.
+    Resumed,
+    /// Another connection to the same peer, with the same certificate, has taken the place of the
+    /// first.
+    Reconnected(Reconnection),
     /// The first encoded frame went out.
     FirstFrameSent {
         /// Picture or sound.
@@ -173,17 +178,15 @@ impl fmt::Display for Report {
             Self::Called { peer: None } => write!(f, "called by a peer"),
             Self::Offer { direction } => write!(f, "offer {direction}"),
             Self::Answer { direction } => write!(f, "answer {direction}"),
-            Self::Connected {
-                local,
-                remote,
-                transport,
-                setup_ms,
-            } => {
+            Self::Connected(connection) => write!(f, "{connection}"),
+            Self::Interrupted { seconds } => {
                 write!(
                     f,
-                    "connected after {setup_ms} ms ({local} to {remote} over {transport})"
+                    "nothing has come for {seconds:.1} s; trying another connection"
                 )
             }
+            Self::Resumed => f.write_str("the connection is back by itself"),
+            Self::Reconnected(reconnection) => write!(f, "{reconnection}"),
             Self::FirstFrameSent {
                 kind,
                 codec,

@@ -4,15 +4,23 @@
 //! the order of things: nothing is sent before the relay has paired us, no candidate overtakes its
 //! description, nothing is used before the connection is verified, and every wait has an end.
 
+mod event;
+mod rendezvous;
+mod survival;
+
 use std::time::Duration;
 
-use protocol::{
-    Candidate, ClientMessage, Description, ErrorKind, PeerId, SdpType, ServerMessage, Signal,
-};
+use protocol::{ClientMessage, ErrorKind, PeerId, SdpType, ServerMessage, Signal};
 
+use crate::config::Fingerprint;
 use crate::failure::{Failure, FailureKind};
+use crate::fingerprint::announced;
 use crate::negotiation::{self, Negotiation, Step};
 use crate::report::{Direction, Party, Report};
+use survival::Survival;
+
+pub use event::{Effect, Ending, Event, Happening, Place, Silence};
+pub use survival::{ANSWER_DEADLINE, PAUSE, SECOND_DEADLINE, UNPROVEN_DEADLINE};
 
 /// How long the other side may take to send an offer, or the answer to ours: a person may have to
 /// allow a camera first.
@@ -34,6 +42,15 @@ pub struct Session {
     negotiation: Negotiation,
     /// What is to be sent once we are paired.
     unsent: Vec<Signal>,
+    /// Whether it was us who called.
+    we_called: bool,
+    /// Whether the first offer was ours: then those that follow are, too.
+    we_offer: bool,
+    /// The certificate that our description announces.
+    ours: Option<Fingerprint>,
+    /// The certificate that the partner's description announces.
+    theirs: Option<Fingerprint>,
+    survival: Survival,
 }
 
 /// How far the call has come.
@@ -64,79 +81,10 @@ enum Relay {
     Lost,
     /// It is there again, and knows nothing of this call.
     Presence,
-}
-
-/// Something that happened.
-#[derive(Debug)]
-pub enum Event<'a> {
-    /// A line came from the relay.
-    Line(&'a str),
-    /// The relay ended the session (WebSocket close 1000).
-    SessionClosed,
-    /// The connection to the relay broke in any other way.
-    RelayLost,
-    /// We are registered again.
-    RelayBack,
-    /// Our offer or answer is made.
-    LocalDescription(Description),
-    /// The remote description is in place: candidates may follow.
-    RemoteDescriptionSet,
-    /// A candidate of ours was found; an empty one says that was all.
-    LocalCandidate(Candidate),
-    /// ICE and DTLS are done and the partner's certificate is the announced one.
-    Connected,
-    /// The partner ended the peer connection in order.
-    PeerClosed,
-    /// The peer connection cannot go on.
-    PeerFailed(Failure),
-    /// Time has passed, in which nothing came from the partner for so long.
-    Tick(Silence),
-    /// Somebody here wants the call to end.
-    Stop(&'static str),
-}
-
-/// How long nothing has come from a partner.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Silence {
-    /// Since when.
-    pub lasts: Duration,
-    /// How long a partner that lives may be silent, by what we send it.
-    pub limit: Duration,
-}
-
-impl Silence {
-    /// Whether the partner counts as gone.
-    pub fn is_too_long(self) -> bool {
-        self.lasts > self.limit
-    }
-}
-
-/// Something that is to be done.
-#[derive(Debug, PartialEq)]
-pub enum Effect {
-    /// Send a line to the relay.
-    Send(String),
-    /// Make a peer connection, in place of an earlier one if there is one.
-    StartPeer,
-    /// Take the negotiation on; never [`Step::Send`].
-    Negotiate(Step),
-    /// Let media flow.
-    StartMedia,
-    /// Close the connection to the relay and make a new one: somebody else is on it.
-    DropRelay,
-    /// Tell the user.
-    Report(Report),
-    /// The call is over; take everything down.
-    End(Ending),
-}
-
-/// How a call ended.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Ending {
-    /// Whose doing it was.
-    pub by: Party,
-    /// Words for an end that is in order, or the failure.
-    pub outcome: Result<String, Failure>,
+    /// We have asked it for the partner again.
+    Redialling { since: Duration },
+    /// It carries a session with somebody who has not proved to be the partner yet.
+    Unproven { since: Duration },
 }
 
 impl Session {
@@ -150,6 +98,11 @@ impl Session {
             paired: false,
             negotiation: Negotiation::default(),
             unsent: Vec::new(),
+            we_called: false,
+            we_offer: false,
+            ours: None,
+            theirs: None,
+            survival: Survival::default(),
         }
     }
 
@@ -170,6 +123,7 @@ impl Session {
             stage,
             partner: Some(peer),
             since: now,
+            we_called: true,
             ..Self::waiting()
         };
         if !request_offer {
@@ -193,36 +147,52 @@ impl Session {
         if self.stage == Stage::Over {
             return;
         }
+        if let Event::Stop(reason) = event {
+            return self.end(Party::Us, Ok(reason.to_owned()), effects);
+        }
+        if self.stage.is_up() {
+            return self.handle_up(event, now, effects);
+        }
         match event {
             Event::Line(line) => self.line(line, now, effects),
             Event::SessionClosed => self.session_closed(effects),
             Event::RelayLost => self.relay_lost(effects),
             Event::RelayBack => self.relay_back(effects),
-            Event::LocalDescription(description) => {
+            Event::Peer(Place::First, happening) => self.happened(happening, now, effects),
+            Event::Tick(_) => self.tick(now, effects),
+            // There is no second connection before the first one stands.
+            Event::Peer(Place::Second, _) | Event::Doubted(_) | Event::Stop(_) => {}
+        }
+    }
+
+    /// The certificates that both descriptions announce: ours, and the partner's.
+    pub fn fingerprints(&self) -> Option<(Fingerprint, Fingerprint)> {
+        Some((self.ours?, self.theirs?))
+    }
+
+    fn happened(&mut self, happening: Happening, now: Duration, effects: &mut Vec<Effect>) {
+        match happening {
+            Happening::Described(description) => {
                 self.negotiate(now, effects, |negotiation, steps| {
                     negotiation.described(description, steps);
                 });
             }
-            Event::RemoteDescriptionSet => {
-                self.negotiate(now, effects, |negotiation, steps| {
-                    negotiation.remote_is_set(steps);
-                });
+            Happening::RemoteDescriptionSet => {
+                self.negotiate(now, effects, Negotiation::remote_is_set);
             }
-            Event::LocalCandidate(candidate) => {
+            Happening::Candidate(candidate) => {
                 self.negotiate(now, effects, |negotiation, steps| {
                     negotiation.local_candidate(candidate, steps);
                 });
             }
-            Event::Connected if self.stage == Stage::Connecting => {
+            Happening::Connected if self.stage == Stage::Connecting => {
                 self.enter(Stage::Up, now);
                 effects.push(Effect::StartMedia);
             }
             // Of a connection that nobody waits for.
-            Event::Connected => {}
-            Event::PeerClosed => self.hung_up(effects),
-            Event::PeerFailed(failure) => self.fail(failure.kind.party(), failure, effects),
-            Event::Tick(silence) => self.tick(now, silence, effects),
-            Event::Stop(reason) => self.end(Party::Us, Ok(reason.to_owned()), effects),
+            Happening::Connected => {}
+            Happening::Closed => self.hung_up(effects),
+            Happening::Failed(failure) => self.fail(failure.kind.party(), failure, effects),
         }
     }
 
@@ -236,10 +206,10 @@ impl Session {
             Stage::Dialling { request_offer } => {
                 self.line_while_dialling(line, request_offer, now, effects);
             }
-            Stage::Expecting | Stage::Offering | Stage::Connecting | Stage::Up => {
+            Stage::Expecting | Stage::Offering | Stage::Connecting => {
                 self.signal(line, now, effects);
             }
-            Stage::Over => {}
+            Stage::Up | Stage::Over => {}
         }
     }
 
@@ -255,7 +225,7 @@ impl Session {
 
     fn relay_back(&mut self, effects: &mut Vec<Effect>) {
         match self.stage {
-            Stage::Waiting | Stage::Over => {}
+            Stage::Waiting | Stage::Up | Stage::Over => {}
             Stage::Dialling { .. } => {
                 self.relay = Relay::Carrying;
                 let callee = self.partner.iter();
@@ -267,7 +237,7 @@ impl Session {
             }
             // Our description, or the partner's, can no longer get through.
             Stage::Expecting | Stage::Offering => self.relay_lost(effects),
-            Stage::Connecting | Stage::Up => self.relay = Relay::Presence,
+            Stage::Connecting => self.relay = Relay::Presence,
         }
     }
 
@@ -351,6 +321,7 @@ impl Session {
         let mut steps = Vec::new();
         act(&mut self.negotiation, &mut steps);
         for step in steps {
+            self.note_fingerprint(&step);
             match step {
                 Step::Send(signal) if self.paired => self.send(signal, effects),
                 Step::Send(signal) => self.unsent.push(signal),
@@ -359,7 +330,7 @@ impl Session {
                 | Step::AcceptAnswer(_)
                 | Step::AddCandidate(_)) => {
                     effects.extend(received(&step).map(Effect::Report));
-                    effects.push(Effect::Negotiate(step));
+                    effects.push(Effect::Negotiate(Place::First, step));
                 }
             }
         }
@@ -372,8 +343,17 @@ impl Session {
         }
     }
 
+    fn note_fingerprint(&mut self, step: &Step) {
+        match step {
+            Step::Send(Signal::Sdp(description)) => self.ours = announced(&description.sdp),
+            Step::AcceptOffer(sdp) => (self.theirs, self.we_offer) = (announced(sdp), false),
+            Step::AcceptAnswer(sdp) => (self.theirs, self.we_offer) = (announced(sdp), true),
+            Step::Send(_) | Step::CreateOffer | Step::AddCandidate(_) => {}
+        }
+    }
+
     fn send(&self, signal: Signal, effects: &mut Vec<Effect>) {
-        if self.relay != Relay::Carrying {
+        if !self.relay.reaches_partner() {
             return;
         }
         effects.push(Effect::Send(signal.to_string()));
@@ -406,8 +386,8 @@ impl Session {
 
     fn relay_lost(&mut self, effects: &mut Vec<Effect>) {
         match self.stage {
-            Stage::Connecting | Stage::Up => self.relay = Relay::Lost,
-            Stage::Waiting | Stage::Over => {}
+            Stage::Connecting => self.relay = Relay::Lost,
+            Stage::Waiting | Stage::Up | Stage::Over => {}
             Stage::Dialling { .. } | Stage::Expecting | Stage::Offering => {
                 let sentence = "The relay went away while the call was being set up; try again.";
                 let failure = Failure::new(FailureKind::RelayUnreachable, sentence);
@@ -416,22 +396,10 @@ impl Session {
         }
     }
 
-    fn tick(&mut self, now: Duration, silence: Silence, effects: &mut Vec<Effect>) {
+    fn tick(&mut self, now: Duration, effects: &mut Vec<Effect>) {
         let waited = now.saturating_sub(self.since);
         let (limit, sentence) = match self.stage {
-            Stage::Waiting | Stage::Over => return,
-            Stage::Up => {
-                if silence.is_too_long() {
-                    let sentence = format!(
-                        "Nothing has come from {} for {} s; it counts as gone.",
-                        self.partner_name(),
-                        silence.lasts.as_secs()
-                    );
-                    let failure = Failure::new(FailureKind::ConnectionFailed, sentence);
-                    self.fail(Party::Network, failure, effects);
-                }
-                return;
-            }
+            Stage::Waiting | Stage::Up | Stage::Over => return,
             Stage::Dialling { .. } => (CONNECT_DEADLINE, "The relay did not answer the call."),
             Stage::Expecting => (
                 DESCRIPTION_DEADLINE,

@@ -1,6 +1,7 @@
 //! The WebSocket to the relay: registers, sends lines, hears lines, notices when it is gone.
 
 use std::future::pending;
+use std::pin::pin;
 use std::time::Duration;
 
 use async_channel::{Receiver, Sender, bounded};
@@ -14,6 +15,7 @@ use async_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
 use async_tungstenite::tungstenite::{Error, Message};
 use async_tungstenite::{WebSocketReceiver, WebSocketSender, client_async_with_config};
 use futures_util::future::{Either, select};
+use futures_util::{FutureExt as _, select_biased};
 use protocol::limits::MAX_MESSAGE_BYTES;
 use protocol::{ClientMessage, PeerId};
 use url::Url;
@@ -30,6 +32,9 @@ const WRITE_DEADLINE: Duration = Duration::from_secs(10);
 /// When nothing has come for so long the relay is asked whether it is there; when nothing has come
 /// for twice as long it is not.
 const PING_AFTER: Duration = Duration::from_secs(20);
+
+/// How long the answer to a probe may take.
+const PROBE_DEADLINE: Duration = Duration::from_millis(1200);
 
 /// How long we wait for the relay to say good-bye too.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(1);
@@ -55,6 +60,7 @@ pub enum RelayEvent {
 #[derive(Debug)]
 pub struct Signaller {
     lines: Sender<String>,
+    probes: Sender<()>,
     serving: JoinHandle<()>,
 }
 
@@ -74,18 +80,29 @@ impl Signaller {
         let (sender, receiver) =
             registering.unwrap_or_else(|_| Err(unreachable(way.server(), "no answer")))?;
         let (lines, waiting) = bounded(MAX_WAITING_LINES);
+        let (probes, probed) = bounded(1);
         let serving = async_std::task::spawn(async move {
-            let last = serve(sender, receiver, waiting, &events).await;
+            let last = serve(sender, receiver, waiting, &probed, &events).await;
             // Whoever is gone does not hear.
             let _ = events.send(last).await;
         });
-        Ok(Self { lines, serving })
+        Ok(Self {
+            lines,
+            probes,
+            serving,
+        })
     }
 
     /// Hangs up and waits until the relay has heard it. Bounded in time.
     pub async fn close(self) {
         drop(self.lines);
         self.serving.await;
+    }
+
+    /// Has the relay say something: if it does not do so soon, it counts as gone.
+    pub fn probe(&self) {
+        // When one probe is under way, another would add nothing.
+        let _ = self.probes.try_send(());
     }
 
     /// Sends a line. What cannot be sent because the relay is gone, or does not read, is lost: an
@@ -232,11 +249,12 @@ async fn serve(
     sender: Sending,
     receiver: Receiving,
     waiting: Receiver<String>,
+    probed: &Receiver<()>,
     events: &Sender<RelayEvent>,
 ) -> RelayEvent {
     let (ping, pings) = bounded(1);
-    let reading = std::pin::pin!(read(receiver, &ping, events));
-    let writing = std::pin::pin!(write(sender, waiting, pings));
+    let reading = pin!(read(receiver, &ping, probed, events));
+    let writing = pin!(write(sender, waiting, pings));
     match select(reading, writing).await {
         Either::Left((event, _)) => event,
         // We hung up. Nobody cares for what else comes, but the relay shall say good-bye.
@@ -251,20 +269,32 @@ async fn serve(
 async fn read(
     mut receiver: Receiving,
     ping: &Sender<()>,
+    probed: &Receiver<()>,
     events: &Sender<RelayEvent>,
 ) -> RelayEvent {
     use futures_util::StreamExt as _;
-    let mut asked = false;
+    let mut asked = None;
     loop {
-        let Ok(message) = timeout(PING_AFTER, receiver.next()).await else {
-            if asked {
+        let limit = asked.unwrap_or(PING_AFTER);
+        let mut probe = pin!(told(probed).fuse());
+        let mut waiting = pin!(timeout(limit, receiver.next()).fuse());
+        let message = select_biased! {
+            message = waiting => message,
+            () = probe => {
+                asked = Some(PROBE_DEADLINE);
+                let _ = ping.try_send(());
+                continue;
+            }
+        };
+        let Ok(message) = message else {
+            if asked.is_some() {
                 return RelayEvent::Lost("it does not answer".into());
             }
-            asked = true;
+            asked = Some(PING_AFTER);
             let _ = ping.try_send(());
             continue;
         };
-        asked = false;
+        asked = None;
         match message {
             Some(Ok(Message::Text(line))) => {
                 // Whoever is gone does not hear.
@@ -285,6 +315,13 @@ async fn read(
             Some(Err(error)) => return RelayEvent::Lost(error.to_string()),
             None => return RelayEvent::Lost("the connection broke".into()),
         }
+    }
+}
+
+/// Waits to be told; for ever, once nobody can.
+async fn told(probed: &Receiver<()>) {
+    if probed.recv().await.is_err() {
+        pending::<()>().await;
     }
 }
 

@@ -138,6 +138,7 @@ fn silence_and_delay_have_an_end() {
     on(&mut room, Event::Connected(&id("a")));
     let silence = |seconds| Silence {
         lasts: Duration::from_secs(seconds),
+        suspicious: Duration::from_secs(2),
         limit: Duration::from_secs(5),
     };
     let (short, long) = (silence(5), silence(6));

@@ -4,24 +4,30 @@ use super::Client;
 use crate::media::Kind;
 use crate::peer::CandidatePair;
 use crate::receive::FirstFrame;
-use crate::report::Report;
+use crate::report::{Connection, Report};
+use crate::safety_words::SafetyWords;
 use crate::stats::Counters;
 
 impl Client {
-    pub(super) fn report_connected(&mut self, pair: Option<CandidatePair>) {
+    pub(super) fn report_connected(&mut self, pair: CandidatePair) {
         let Some(call) = &self.call else { return };
         let setup_ms = call.link.age_ms();
         let CandidatePair {
             local,
             remote,
             transport,
-        } = pair.unwrap_or_default();
-        self.report(Report::Connected {
+        } = pair;
+        let safety_words = self
+            .session
+            .fingerprints()
+            .map(|(ours, theirs)| SafetyWords::of(ours, theirs));
+        self.report(Report::Connected(Connection {
             local,
             remote,
             transport,
             setup_ms,
-        });
+            safety_words,
+        }));
     }
 
     pub(super) fn report_first_sent(&mut self, kind: Kind) {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use gst::prelude::*;
@@ -21,6 +22,45 @@ const CHECK_RETRANSMISSIONS: u32 = 2;
 /// How often we report to the peer, at the most. The default of five seconds is too slow to show a
 /// round trip, and to tell the other side that we live.
 const RTCP_INTERVAL: gst::ClockTime = gst::ClockTime::from_seconds(1);
+
+/// What has come from a peer, of whatever kind: while it lives, this grows.
+#[derive(Debug, Default)]
+pub(super) struct Arrivals {
+    packets: AtomicU64,
+    /// When the last one came, in nanoseconds of GStreamer's system clock.
+    last: AtomicU64,
+    /// The same of the first since [`Arrivals::mark`]; 0 before that.
+    first: AtomicU64,
+}
+
+impl Arrivals {
+    fn note(&self, clock: &gst::SystemClock) {
+        let time = clock.time().nseconds();
+        self.last.store(time, Ordering::Relaxed);
+        if self.first.load(Ordering::Relaxed) == 0 {
+            self.first.store(time, Ordering::Relaxed);
+        }
+        self.packets.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn packets(&self) -> u64 {
+        self.packets.load(Ordering::Relaxed)
+    }
+
+    /// From now on the first one counts.
+    pub(super) fn mark(&self) {
+        self.first.store(0, Ordering::Relaxed);
+    }
+
+    pub(super) fn last(&self) -> Duration {
+        Duration::from_nanos(self.last.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn first(&self) -> Option<Duration> {
+        let first = self.first.load(Ordering::Relaxed);
+        (first != 0).then(|| Duration::from_nanos(first))
+    }
+}
 
 pub(super) fn webrtcbin(settings: &PeerSettings) -> Result<gst::Element, anyhow::Error> {
     let webrtc = gst::ElementFactory::make("webrtcbin")
@@ -64,7 +104,7 @@ pub(super) fn webrtcbin(settings: &PeerSettings) -> Result<gst::Element, anyhow:
 /// webrtcbin itself keeps to itself.
 pub(super) fn prepare(
     webrtc: &gst::Element,
-    arrived: Arc<AtomicU64>,
+    arrivals: Arc<Arrivals>,
     closed: impl Fn() + Send + Sync + 'static,
 ) {
     let closed = Arc::new(closed);
@@ -74,7 +114,7 @@ pub(super) fn prepare(
     bin.connect_deep_element_added(move |_, _, element| {
         let factory = element.factory().map(|factory| factory.name());
         match factory.as_deref() {
-            Some("nicesrc") => count_packets(element, Arc::clone(&arrived)),
+            Some("nicesrc") => count_packets(element, Arc::clone(&arrivals)),
             Some("dtlsdec") => {
                 certificate::show(element);
                 watch_close(element, Arc::clone(&closed));
@@ -135,13 +175,17 @@ pub(super) async fn say_goodbye(webrtc: &gst::Element) -> bool {
     sink.send_event(gst::event::Eos::new()) && alert.recv().await.is_ok()
 }
 
-fn count_packets(nicesrc: &gst::Element, arrived: Arc<AtomicU64>) {
+fn count_packets(nicesrc: &gst::Element, arrivals: Arc<Arrivals>) {
     let Some(pad) = nicesrc.static_pad("src") else {
         return;
     };
     let kinds = gst::PadProbeType::BUFFER | gst::PadProbeType::BUFFER_LIST;
+    let gst_clock = gst::SystemClock::obtain();
+    let Ok(clock) = gst_clock.downcast::<gst::SystemClock>() else {
+        return;
+    };
     pad.add_probe(kinds, move |_, _| {
-        arrived.fetch_add(1, Ordering::Relaxed);
+        arrivals.note(&clock);
         gst::PadProbeReturn::Ok
     });
 }

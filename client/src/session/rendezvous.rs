@@ -1,0 +1,150 @@
+//! What comes through the relay during a call: from the partner, from somebody who claims to be the
+//! partner, from others.
+
+use std::time::Duration;
+
+use protocol::{Description, SdpType, ServerMessage, Signal};
+
+use super::survival::PAUSE;
+use super::{Effect, Relay, Session};
+use crate::fingerprint::announced;
+use crate::negotiation::Negotiation;
+use crate::report::Doubt;
+
+impl Session {
+    pub(super) fn line_up(&mut self, line: &str, now: Duration, effects: &mut Vec<Effect>) {
+        if self.relay.reaches_partner() {
+            if let Some(signal) = Signal::parse(line) {
+                self.signal_up(signal, now, effects);
+            }
+            return;
+        }
+        let is_redialling = matches!(self.relay, Relay::Redialling { .. });
+        match ServerMessage::parse(line) {
+            Some(ServerMessage::SessionOk) if is_redialling => {
+                self.relay = Relay::Unproven { since: now };
+                self.survival.not_before = now;
+                self.try_again(now, effects);
+            }
+            Some(ServerMessage::Error(_)) => {
+                // It is not back yet, or not free.
+                if is_redialling {
+                    self.relay = Relay::Presence;
+                    self.survival.not_before = now + PAUSE;
+                }
+            }
+            Some(ServerMessage::SessionFrom(caller)) if self.partner.as_ref() == Some(&caller) => {
+                self.relay = Relay::Unproven { since: now };
+            }
+            _ => match Signal::parse(line) {
+                // A relay that names no callers.
+                Some(
+                    signal @ Signal::Sdp(Description {
+                        kind: SdpType::Offer,
+                        ..
+                    }),
+                ) if self.is_of_partner(&signal) => {
+                    self.relay = Relay::Unproven { since: now };
+                    self.signal_up(signal, now, effects);
+                }
+                _ => self.decline(effects),
+            },
+        }
+    }
+
+    /// Whether a description announces the certificate that the partner of this call has.
+    fn is_of_partner(&self, signal: &Signal) -> bool {
+        match signal {
+            Signal::Sdp(Description { sdp, .. }) => {
+                self.theirs.is_some() && announced(sdp) == self.theirs
+            }
+            Signal::Ice(_) | Signal::OfferRequest => false,
+        }
+    }
+
+    pub(super) fn signal_up(&mut self, signal: Signal, now: Duration, effects: &mut Vec<Effect>) {
+        let is_of_partner = self.is_of_partner(&signal);
+        match signal {
+            Signal::Sdp(Description {
+                kind: SdpType::Offer,
+                ..
+            }) if !is_of_partner => {
+                if let Relay::Unproven { .. } = self.relay {
+                    self.decline(effects);
+                }
+            }
+            Signal::Sdp(Description {
+                kind: SdpType::Offer,
+                ..
+            }) => {
+                let is_crossing =
+                    self.survival.attempt.is_second() && !self.survival.attempt.is_agreed();
+                let is_too_soon =
+                    self.survival.attempt.is_second() && now < self.survival.not_before;
+                if !is_crossing && !is_too_soon {
+                    let doubt = self.survival.doubt.unwrap_or(Doubt::Partner);
+                    self.start_second(doubt, now, effects);
+                    self.negotiate_second(effects, |negotiation, steps| {
+                        negotiation.signal(signal, steps);
+                    });
+                }
+            }
+            Signal::Sdp(Description {
+                kind: SdpType::Answer,
+                ..
+            }) if !is_of_partner => {
+                if self.survival.attempt.is_second() && !self.survival.attempt.is_agreed() {
+                    self.second_failed(now, effects);
+                }
+            }
+            Signal::OfferRequest => {
+                if !self.survival.attempt.is_second() && now >= self.survival.not_before {
+                    let doubt = self.survival.doubt.unwrap_or(Doubt::Partner);
+                    self.start_second(doubt, now, effects);
+                    self.negotiate_second(effects, Negotiation::begin);
+                }
+            }
+            Signal::Ice(_) if !self.survival.attempt.is_second() => {
+                self.negotiate(now, effects, |negotiation, steps| {
+                    negotiation.signal(signal, steps);
+                });
+            }
+            Signal::Ice(_) | Signal::Sdp(_) => {
+                self.negotiate_second(effects, |negotiation, steps| {
+                    negotiation.signal(signal, steps);
+                });
+            }
+        }
+    }
+
+    pub(super) fn session_closed_up(&mut self, effects: &mut Vec<Effect>) {
+        let survival = &self.survival;
+        let is_doubted = survival.is_silent || survival.doubt.is_some();
+        let is_carrying = self.relay == Relay::Carrying;
+        if is_carrying && !is_doubted && survival.attempt.is_none() || survival.first_is_closed {
+            return self.hung_up(effects);
+        }
+        // The partner makes a new connection to the relay too.
+        self.relay_gone(effects);
+    }
+
+    pub(super) fn relay_gone(&mut self, effects: &mut Vec<Effect>) {
+        self.relay = Relay::Lost;
+        if !self.survival.attempt.is_agreed() {
+            self.drop_attempt(effects);
+        }
+    }
+
+    /// Leaves the session at the relay, which frees both ids there, and registers again.
+    pub(super) fn leave_relay(&mut self, effects: &mut Vec<Effect>) {
+        self.relay_gone(effects);
+        effects.push(Effect::DropRelay);
+    }
+}
+
+impl Relay {
+    /// Whether what we say reaches the partner, or somebody who claims to be.
+    pub(super) fn reaches_partner(self) -> bool {
+        matches!(self, Self::Carrying | Self::Unproven { .. })
+    }
+}
