@@ -70,9 +70,13 @@ export class Reporter extends Program {
 
 /** A native client, with its reports as objects. */
 export class Client extends Reporter {
-  constructor(relay, args, env = {}, { program = 'client', before = ['--show', 'none'] } = {}) {
+  constructor(relay, args, env = {}, { program = 'client', before = ['--show', 'none'], machine = undefined } = {}) {
     const all = ['--json', ...before, '--server', relay.url, ...args];
-    super(join(binaries, program), all, { name: `${program} ${args.join(' ')}`, env });
+    const file = join(binaries, program);
+    const options = { name: `${program} ${args.join(' ')}`, env };
+    // `ip netns exec` becomes what it starts.
+    if (machine === undefined) super(file, all, options);
+    else super('ip', ['netns', 'exec', machine.name, file, ...all], options);
   }
 
   /** Starts it and waits until the relay knows it. */
