@@ -2,6 +2,7 @@
 //! of the kernel, each off the loop and for a bounded time.
 
 pub mod cameras;
+pub mod grab;
 mod holders;
 mod sound;
 pub mod x11;

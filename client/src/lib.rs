@@ -12,6 +12,7 @@ pub mod camera;
 pub mod capture;
 pub mod cli;
 pub mod config;
+pub mod cursor;
 pub mod devices;
 pub mod diagnosis;
 pub mod doctor;

@@ -88,6 +88,15 @@ impl Display {
         Ok(Self { connection, screen })
     }
 
+    pub(super) fn connection(&self) -> &RustConnection {
+        &self.connection
+    }
+
+    /// The window that is the whole screen.
+    pub(super) fn root(&self) -> Result<u32, anyhow::Error> {
+        Ok(self.screen()?.root)
+    }
+
     fn screen(&self) -> Result<&Screen, anyhow::Error> {
         let roots = &self.connection.setup().roots;
         roots.get(self.screen).context("the display has no screen")
@@ -185,7 +194,7 @@ impl Display {
     }
 
     /// Where a window is on the screen.
-    fn place(&self, id: u32) -> Result<Place, anyhow::Error> {
+    pub(super) fn place(&self, id: u32) -> Result<Place, anyhow::Error> {
         let root = self.screen()?.root;
         let geometry = self.connection.get_geometry(id)?;
         let corner = self.connection.translate_coordinates(id, root, 0, 0)?;
