@@ -13,7 +13,7 @@ use futures_util::future::{Either, join_all, select};
 
 use crate::encoder::{self, Encoder};
 use crate::failure::{Failure, FailureKind};
-use crate::media::{Codec, Kind, Media, Region};
+use crate::media::{Codec, Kind, Media};
 use crate::source::{Feed, Source};
 
 pub use crate::encoder::Track;
@@ -37,8 +37,6 @@ struct Inner {
     encoders: Mutex<BTreeMap<Codec, Encoder>>,
     failed: Sender<Failure>,
     failures: Receiver<Failure>,
-    /// The part of the screen that was asked for.
-    region: Option<Region>,
 }
 
 impl Capture {
@@ -65,7 +63,6 @@ impl Capture {
             })?;
             sources.extend(source);
         }
-        let region = media.video.region();
         let capture = Self(Arc::new(Inner {
             media: media.clone(),
             timeline: timeline.clone(),
@@ -74,7 +71,6 @@ impl Capture {
             encoders: Mutex::default(),
             failed,
             failures,
-            region,
         }));
         for kind in Kind::ALL {
             if let Some(codec) = media.sent(kind) {
@@ -131,13 +127,7 @@ impl Capture {
             }
         };
         let result = async_std::future::timeout(FIRST_FRAME_DEADLINE, first_frames).await;
-        let captured = self.0.sources.iter().find_map(Source::captured_size);
         self.stop().await;
-        if let (Ok(Ok(())), Some(region), Some(size)) = (&result, self.0.region, captured)
-            && size != (region.width, region.height)
-        {
-            return Err(off_the_screen(region, size));
-        }
         result.unwrap_or_else(|_| {
             let silent = tracks.iter().find(|track| !track.is_ready());
             Err(silent_source(silent.map(|track| track.codec.kind())))
@@ -195,15 +185,6 @@ impl Inner {
         // Nothing in here panics half-way through a change.
         self.encoders.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// ximagesrc takes the whole screen when it cannot take the part: more than anybody wanted to show.
-fn off_the_screen(region: Region, (width, height): (u32, u32)) -> Failure {
-    let sentence = format!(
-        "The region {region} is not wholly on the screen, which has {width}x{height} pixels; \
-         nothing is shown."
-    );
-    Failure::new(FailureKind::Display, sentence)
 }
 
 fn silent_source(kind: Option<Kind>) -> Failure {

@@ -24,7 +24,7 @@ impl Cursor {
         if own == 0 || across == 0 {
             return;
         }
-        for (row, y) in self.pixels.chunks(own).zip(self.y..) {
+        for (row, y) in self.pixels.chunks(own).zip(i64::from(self.y)..) {
             let Some(line) = usize::try_from(y).ok().and_then(|y| {
                 picture
                     .get_mut(y.checked_mul(across * 4)?..)?
@@ -32,7 +32,7 @@ impl Cursor {
             }) else {
                 continue;
             };
-            for (&pixel, x) in row.iter().zip(self.x..) {
+            for (&pixel, x) in row.iter().zip(i64::from(self.x)..) {
                 let below = usize::try_from(x)
                     .ok()
                     .and_then(|x| line.get_mut(x.checked_mul(4)?..)?.get_mut(..4));

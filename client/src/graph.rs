@@ -5,12 +5,13 @@
 
 mod camera;
 
+use crate::camera::Choice;
 use crate::media::{
     AUDIO_BITRATE_KBPS, AudioSource, Codec, Kind, Media, Part, Screen, TEST_TONE_HZ, VideoCodec,
     VideoFormat, VideoSource,
 };
 
-pub use camera::camera_source;
+use camera::camera_source;
 
 /// A branch of a pipeline.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +41,9 @@ pub const AUDIO_SOURCE: &str = "audio-source";
 /// Only the newest picture waits: an old one is worth nothing.
 const NEWEST_ONLY: &str =
     "queue leaky=downstream max-size-buffers=1 max-size-bytes=0 max-size-time=0";
+
+/// From whatever a source gives to the size that is sent.
+const SCALED: &str = "videoscale ! videoconvert";
 
 /// Sound may wait for as long as a hiccup of the scheduler.
 const SHORT_QUEUE: &str =
@@ -74,13 +78,26 @@ pub fn raw_form(kind: Kind, media: &Media) -> String {
 
 /// The branch that captures one kind; `None` when it is not sent.
 pub fn source_branch(media: &Media, kind: Kind) -> Option<Branch> {
-    let (source, settings) = raw_branch(media, kind)?;
+    let (source, settings) = raw_branch(media, kind, false)?;
     Some(Branch {
         launch: format!(
             "{source} ! appsink name={RAW} sync=false async=false max-buffers=4 drop=true"
         ),
         settings,
     })
+}
+
+/// The branch that captures the camera at `path` in the form that was chosen.
+pub fn camera_branch(media: &Media, path: &str, choice: &Choice) -> Branch {
+    let (source, settings) = camera_source(path, choice);
+    Branch {
+        launch: format!(
+            "{source} ! videorate ! {SCALED} ! {} ! appsink name={RAW} sync=false async=false \
+             max-buffers=4 drop=true",
+            raw_form(Kind::Video, media)
+        ),
+        settings,
+    }
 }
 
 /// The branch that encodes what [`source_branch`] gives.
@@ -93,7 +110,7 @@ pub fn encoder_branch(codec: Codec, media: &Media) -> String {
 /// kind is not sent.
 pub fn discarding_text(media: &Media, kind: Kind) -> Option<String> {
     let codec = media.sent(kind)?;
-    let (source, settings) = raw_branch(media, kind)?;
+    let (source, settings) = raw_branch(media, kind, true)?;
     let queue = match kind {
         Kind::Video => NEWEST_ONLY,
         Kind::Audio => SHORT_QUEUE,
@@ -106,9 +123,13 @@ pub fn discarding_text(media: &Media, kind: Kind) -> Option<String> {
     Some(branch.inlined())
 }
 
-/// A source in the form that all sources of its kind have.
-fn raw_branch(media: &Media, kind: Kind) -> Option<(String, Vec<Setting>)> {
+/// A source in the form that all sources of its kind have; one `to_launch` is for those who have
+/// nothing but GStreamer's own elements.
+fn raw_branch(media: &Media, kind: Kind, to_launch: bool) -> Option<(String, Vec<Setting>)> {
     let (source, settings) = match kind {
+        Kind::Video if !to_launch && matches!(media.video, VideoSource::Screen(_)) => {
+            (screen_source(&media.format), Vec::new())
+        }
         Kind::Video => video_source(&media.video, &media.format)?,
         Kind::Audio => audio_source(&media.audio)?,
     };
@@ -164,8 +185,8 @@ pub fn receive_chain(codec: Codec, decoder: &str) -> String {
 pub fn capture_elements(media: &Media) -> Vec<&'static str> {
     let mut elements = Vec::new();
     match &media.video {
-        VideoSource::Screen(_) => elements.push("ximagesrc"),
-        VideoSource::Camera(_) => elements.push("v4l2src"),
+        VideoSource::Screen(_) => {}
+        VideoSource::Camera(_) => elements.extend(["v4l2src", "videorate"]),
         VideoSource::Test(_) => elements.push("videotestsrc"),
         VideoSource::File(_) => elements.push("decodebin"),
         VideoSource::Uri(_) => elements.push("uridecodebin"),
@@ -236,9 +257,17 @@ fn video_source(source: &VideoSource, format: &VideoFormat) -> Option<(String, V
             )
         }
     };
-    let launch =
-        format!("{source} ! video/x-raw,framerate={framerate}/1 ! videoscale ! videoconvert");
+    let launch = format!("{source} ! video/x-raw,framerate={framerate}/1 ! {SCALED}");
     Some((launch, settings))
+}
+
+/// What `devices::grab` feeds with the picture of a screen.
+fn screen_source(format: &VideoFormat) -> String {
+    let framerate = format.framerate;
+    format!(
+        "appsrc name={VIDEO_SOURCE} is-live=true format=time max-buffers=1 \
+         ! video/x-raw,framerate={framerate}/1 ! {SCALED}"
+    )
 }
 
 fn screen_settings(screen: &Screen) -> Vec<Setting> {
@@ -367,13 +396,8 @@ mod tests {
     #[test]
     fn what_a_user_typed_is_never_part_of_the_text() {
         let hostile = "x\" ! filesink location=/tmp/x name=\"y";
-        let screen = Screen {
-            display: Some(hostile.into()),
-            pointer: true,
-            part: region("1,2,30x40"),
-        };
         let media = media(
-            VideoSource::Screen(screen),
+            VideoSource::Camera(Some(hostile.into())),
             AudioSource::Mic(Some(hostile.into())),
             VideoCodec::Vp8,
         );
@@ -429,8 +453,10 @@ mod tests {
         for kind in Kind::ALL {
             let source = source_branch(&media, kind).and_then(|branch| until_sink(branch.launch));
             let encoder = until_sink(encoder_branch(media.preferred(kind), &media));
-            let set = r#" show-pointer="false" display-name=":1 name=video-source \"\\""#;
-            let text = discarding_text(&media, kind).map(|text| text.replacen(set, "", 1));
+            // Of a screen GStreamer has an element of its own.
+            let set = r#"ximagesrc use-damage=false name=video-source show-pointer="false" display-name=":1 name=video-source \"\\""#;
+            let ours = "appsrc name=video-source is-live=true format=time max-buffers=1";
+            let text = discarding_text(&media, kind).map(|text| text.replacen(set, ours, 1));
             let (source, encoder) = source.zip(encoder).unwrap_or_default();
             let text = text.and_then(until_sink).unwrap_or_default();
             let between = text

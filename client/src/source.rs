@@ -4,6 +4,7 @@
 //! Every source of a kind gives raw frames of the same form, so that one can take the place of another
 //! while encoders and calls go on. A source that fails takes nothing down with it.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -11,6 +12,8 @@ use anyhow::{Context as _, anyhow};
 use gst::prelude::*;
 use gst_app::{AppSink, AppSinkCallbacks, AppSrc};
 
+use crate::camera::{CameraName, Wanted};
+use crate::devices::{cameras, grab};
 use crate::failure::{Failure, FailureKind};
 use crate::graph::{self, AUDIO_SOURCE, Branch, RAW, VIDEO_SOURCE};
 use crate::media::{AudioSource, Kind, Media, VideoSource};
@@ -30,11 +33,17 @@ pub struct Feed {
 }
 
 /// One source, while it is started.
-#[derive(Debug)]
 pub struct Source {
     kind: Kind,
+    number: u64,
+    media: Media,
+    feed: Arc<Feed>,
     pipeline: gst::Pipeline,
+    failed: Failed,
 }
+
+/// Who hears of what keeps a source from going on.
+type Failed = Arc<dyn Fn(Failure) + Send + Sync>;
 
 impl Feed {
     /// A way into these encoders. Nothing passes until a source is wanted.
@@ -96,26 +105,97 @@ impl Source {
         };
         let pipeline = gst::Pipeline::with_name(&format!("source-{kind}-{number}"));
         timeline.rule(&pipeline);
-        let bin = build(&branch).with_context(|| format!("building the {kind} source"))?;
-        pipeline.add(&bin)?;
+        let source = Self {
+            kind,
+            number,
+            media: media.clone(),
+            feed: Arc::clone(feed),
+            pipeline,
+            failed: Arc::new(failed),
+        };
+        if source.camera().is_none() {
+            source.fill(&branch)?;
+        }
+        source.listen()?;
+        Ok(Some(source))
+    }
+
+    /// The camera, where the picture comes from one.
+    fn camera(&self) -> Option<CameraName> {
+        match (self.kind, &self.media.video) {
+            (Kind::Video, VideoSource::Camera(name)) => {
+                let named = name.as_deref().map(str::parse);
+                Some(named.and_then(Result::ok).unwrap_or_default())
+            }
+            _ => None,
+        }
+    }
+
+    /// Builds a branch into the pipeline, whose frames go to the feed.
+    fn fill(&self, branch: &Branch) -> Result<(), anyhow::Error> {
+        let kind = self.kind;
+        let bin = build(branch).with_context(|| format!("building the {kind} source"))?;
+        self.pipeline.add(&bin)?;
         let sink = bin
             .by_name(RAW)
             .and_then(|sink| sink.downcast::<AppSink>().ok())
             .with_context(|| format!("no appsink for {kind}"))?;
-        sink.set_callbacks(pass_on(number, Arc::clone(feed)));
-        let bus = pipeline.bus().context("a pipeline has a bus")?;
-        let media = media.clone();
+        sink.set_callbacks(pass_on(self.number, Arc::clone(&self.feed)));
+        if let (Kind::Video, VideoSource::Screen(screen)) = (kind, &self.media.video) {
+            let source = bin
+                .by_name(VIDEO_SOURCE)
+                .and_then(|source| source.downcast::<AppSrc>().ok())
+                .context("no appsrc for the screen")?;
+            let failed = Arc::clone(&self.failed);
+            let framerate = self.media.format.framerate;
+            grab::feed(&source, screen.clone(), framerate, move |failure| {
+                failed(failure);
+            });
+        }
+        Ok(())
+    }
+
+    fn listen(&self) -> Result<(), anyhow::Error> {
+        let bus = self.pipeline.bus().context("a pipeline has a bus")?;
+        let (media, failed) = (self.media.clone(), Arc::clone(&self.failed));
         bus.set_sync_handler(move |_, message| {
             if let gst::MessageView::Error(error) = message.view() {
                 failed(explain(error, &media));
             }
             gst::BusSyncReply::Drop
         });
-        Ok(Some(Self { kind, pipeline }))
+        Ok(())
+    }
+
+    /// Asks the camera what it has and builds what takes it: it may be another one than last time.
+    fn take_camera(&self, name: &CameraName) -> Result<(), Failure> {
+        let format = &self.media.format;
+        let wanted = Wanted {
+            width: format.width,
+            height: format.height,
+            framerate: format.framerate,
+            passes_h264: false,
+        };
+        let plan = cameras::plan(name, &wanted)?;
+        tracing::info!(camera = %plan.camera, form = %plan.choice, "taking the camera");
+        for old in self.pipeline.children() {
+            let _ = self.pipeline.remove(&old);
+        }
+        let branch = graph::camera_branch(&self.media, &plan.camera.path, &plan.choice);
+        self.fill(&branch).map_err(|error| {
+            let sentence = format!("The camera {} cannot be used: {error:#}.", plan.camera);
+            Failure::new(FailureKind::Device, sentence)
+        })
     }
 
     /// Starts, and does not wait for the first frame. Blocks for as long as a device takes to open.
     pub(crate) fn start(&self) {
+        if let Some(name) = self.camera()
+            && let Err(failure) = self.take_camera(&name)
+        {
+            (self.failed)(failure);
+            return;
+        }
         if self.pipeline.set_state(gst::State::Playing).is_err() {
             tracing::debug!(kind = %self.kind, "the source did not start");
         }
@@ -127,11 +207,15 @@ impl Source {
             tracing::warn!(kind = %self.kind, "the source did not stop in order");
         }
     }
+}
 
-    /// The size of the picture as the source gives it, before it is scaled.
-    pub(crate) fn captured_size(&self) -> Option<(u32, u32)> {
-        let source = self.pipeline.by_name(VIDEO_SOURCE)?;
-        size_of(&source.static_pad("src")?.current_caps()?)
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("Source");
+        debug
+            .field("kind", &self.kind)
+            .field("number", &self.number);
+        debug.finish_non_exhaustive()
     }
 }
 
@@ -200,18 +284,12 @@ fn explain(error: &gst::message::Error, media: &Media) -> Failure {
     let text = format!("{} ({})", error.error(), error.debug().unwrap_or_default());
     tracing::debug!(source, text, "the capture failed");
     match (source.as_str(), &media.video, &media.audio) {
-        (VIDEO_SOURCE, VideoSource::Screen(screen), _) => {
-            let set = std::env::var("DISPLAY")
-                .ok()
-                .filter(|display| !display.is_empty());
-            let what = match screen.display.clone().or(set) {
-                Some(display) => format!("The X display {display} cannot be captured"),
-                None => "There is no X display to capture (DISPLAY is not set)".into(),
-            };
-            let sentence = format!(
-                "{what}; say which one with --display :N, or send a test picture with --video test."
-            );
-            Failure::new(FailureKind::Display, sentence)
+        (VIDEO_SOURCE, VideoSource::Camera(_), _) => {
+            let element = error
+                .src()
+                .and_then(|source| source.downcast_ref::<gst::Element>());
+            let path = element.map(|source| source.property::<Option<String>>("device"));
+            cameras::explain(&path.flatten().unwrap_or_default(), &error.error())
         }
         (AUDIO_SOURCE, _, AudioSource::Mic(device)) => explain_sound(&text, device.as_deref()),
         _ => Failure::new(

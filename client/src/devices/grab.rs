@@ -11,42 +11,22 @@ use gst_app::{AppSrc, AppSrcCallbacks};
 
 use self::picture::Picture;
 use crate::failure::Failure;
-use crate::inventory::{MonitorName, WindowName};
-use crate::media::Region;
+use crate::media::Screen;
 
-/// What of a display is wanted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Wanted {
-    /// The display, or the one of the environment.
-    pub display: Option<String>,
-    /// Which part of it.
-    pub part: Part,
-    /// Whether the mouse pointer is part of the picture.
-    pub pointer: bool,
-    /// Frames a second, at least 1.
-    pub framerate: u32,
-}
-
-/// Which part of a display.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Part {
-    /// All of the screen, whatever size it has or takes on.
-    Screen,
-    /// A rectangle of the screen.
-    Region(Region),
-    /// What a monitor shows.
-    Monitor(MonitorName),
-    /// A window, wherever it is, and nothing that lies over it.
-    Window(WindowName),
-}
-
-/// Has `source` give the picture, as BGRx in the size that the display has. The display is opened by
-/// the first frame, and anew after a failure; `failed` hears of failures on a thread of GStreamer.
-pub fn feed(source: &AppSrc, wanted: Wanted, failed: impl Fn(Failure) + Send + 'static) {
-    let interval = gst::ClockTime::SECOND.nseconds() / u64::from(wanted.framerate.max(1));
+/// Has `source` give the picture of a screen so many times a second, as BGRx in the size that it has
+/// there. The display is opened by the first frame after every start; `failed` hears of what keeps it
+/// from going on, on a thread of GStreamer.
+pub fn feed(
+    source: &AppSrc,
+    screen: Screen,
+    framerate: u32,
+    failed: impl Fn(Failure) + Send + 'static,
+) {
+    let framerate = framerate.max(1);
     let mut grab = Grab {
-        wanted,
-        interval,
+        screen,
+        framerate,
+        interval: gst::ClockTime::SECOND.nseconds() / u64::from(framerate),
         picture: None,
         size: None,
     };
@@ -60,7 +40,8 @@ pub fn feed(source: &AppSrc, wanted: Wanted, failed: impl Fn(Failure) + Send + '
 }
 
 struct Grab {
-    wanted: Wanted,
+    screen: Screen,
+    framerate: u32,
     /// Between two frames, in nanoseconds.
     interval: u64,
     picture: Option<Picture>,
@@ -71,12 +52,15 @@ struct Grab {
 impl Grab {
     /// Waits until it is time for a frame, and pushes it. Nothing is pushed while the source stops.
     fn next(&mut self, source: &AppSrc) -> Result<(), Failure> {
-        if self.picture.is_none() {
-            self.picture = Some(Picture::open(&self.wanted)?);
-            self.size = None;
-        }
-        let Some(picture) = &mut self.picture else {
-            return Ok(());
+        let is_started = source
+            .static_pad("src")
+            .is_some_and(|pad| pad.has_current_caps());
+        let picture = match self.picture.take() {
+            Some(picture) if is_started => self.picture.insert(picture),
+            Some(_) | None => {
+                self.size = None;
+                self.picture.insert(Picture::open(&self.screen)?)
+            }
         };
         wait(source, self.interval);
         let time = source.current_running_time();
@@ -85,7 +69,7 @@ impl Grab {
             frame.set_pts(time);
         }
         if self.size != Some(size) {
-            source.set_caps(Some(&caps(size, self.wanted.framerate)));
+            source.set_caps(Some(&caps(size, self.framerate)));
             self.size = Some(size);
         }
         // Refused while the source stops.

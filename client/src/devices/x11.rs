@@ -59,19 +59,16 @@ fn unreachable(display: Option<&str>) -> Failure {
     let set = std::env::var("DISPLAY")
         .ok()
         .filter(|name| !name.is_empty());
-    let sentence = match (display.map(str::to_owned).or(set), display_kind()) {
-        (Some(display), _) => {
-            format!("The X display {display} cannot be reached; say which one with --display :N.")
-        }
-        (None, DisplayKind::Wayland) => {
-            "This is a Wayland session without an X display, and Aldis \
-             captures X displays alone; log in to an X11 session, or start XWayland."
-                .into()
-        }
-        (None, _) => {
-            "There is no X display (DISPLAY is not set); say which one with --display :N.".into()
-        }
+    let what = match (display.map(str::to_owned).or(set), display_kind()) {
+        (Some(display), _) => format!("The X display {display} cannot be captured"),
+        (None, DisplayKind::Wayland) => "This is a Wayland session, of which nothing can be \
+             captured, and there is no X display (DISPLAY is not set)"
+            .into(),
+        (None, _) => "There is no X display to capture (DISPLAY is not set)".into(),
     };
+    let sentence = format!(
+        "{what}; say which one with --display :N, or send a test picture with --video test."
+    );
     Failure::new(FailureKind::Display, sentence)
 }
 

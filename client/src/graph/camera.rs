@@ -7,13 +7,13 @@ use crate::camera::{Choice, Encoding};
 const CAMERA_FORM: &str = "camera-form";
 
 /// The elements that take pictures from the camera at `path` in the form that was chosen, and decode
-/// them; `h264_decoder` is used for a camera that gives H.264 alone.
-pub fn camera_source(path: &str, choice: &Choice, h264_decoder: &str) -> (String, Vec<Setting>) {
+/// them.
+pub(super) fn camera_source(path: &str, choice: &Choice) -> (String, Vec<Setting>) {
     // Encoded pictures wait no longer than raw ones, but none of H.264 may be left out.
     let decoder = match choice.encoding {
         Encoding::Raw => String::new(),
         Encoding::Mjpeg => format!(" ! {NEWEST_ONLY} ! jpegdec"),
-        Encoding::H264 => format!(" ! h264parse ! {h264_decoder}"),
+        Encoding::H264 => " ! h264parse ! decodebin".into(),
     };
     let launch = format!("v4l2src name={VIDEO_SOURCE} ! capsfilter name={CAMERA_FORM}{decoder}");
     let setting = |element, property, value| Setting {
@@ -68,10 +68,10 @@ mod tests {
                 "video/x-raw,format=YUY2",
             ),
             (choice(Encoding::Mjpeg, None), "jpegdec", "image/jpeg"),
-            (choice(Encoding::H264, None), "avdec_h264", "video/x-h264"),
+            (choice(Encoding::H264, None), "decodebin", "video/x-h264"),
         ] {
             let hostile = "/dev/x ! filesink";
-            let (launch, settings) = camera_source(hostile, &choice, "avdec_h264");
+            let (launch, settings) = camera_source(hostile, &choice);
             assert!(
                 launch.ends_with(decoder) && !launch.contains("filesink"),
                 "{launch}"

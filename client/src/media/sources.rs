@@ -75,7 +75,7 @@ pub enum Part {
     Region(Region),
     /// One window alone.
     Window(WindowName),
-    /// What one monitor shows; `devices::locate` makes a region of it.
+    /// What one monitor shows.
     Monitor(MonitorName),
 }
 

@@ -11,12 +11,11 @@ use x11rb::protocol::shm::{self, ConnectionExt as _};
 use x11rb::protocol::xfixes::ConnectionExt as _;
 use x11rb::protocol::xproto::{ConnectionExt as _, Drawable, ImageFormat, ImageOrder, MapState};
 
-use super::{Part, Wanted};
 use crate::cursor::Cursor;
 use crate::devices::x11::{Display, silent};
 use crate::failure::{Failure, FailureKind};
 use crate::inventory::{Place, Window};
-use crate::media::Region;
+use crate::media::{Part, Region, Screen};
 
 /// All planes of a picture.
 const ALL_PLANES: u32 = u32::MAX;
@@ -58,10 +57,10 @@ enum Memory {
 
 impl Picture {
     /// Opens the display and finds the part of it that is wanted.
-    pub(super) fn open(wanted: &Wanted) -> Result<Self, Failure> {
-        let display = Display::open(wanted.display.as_deref())?;
-        let subject = match &wanted.part {
-            Part::Screen => Subject::Screen,
+    pub(super) fn open(screen: &Screen) -> Result<Self, Failure> {
+        let display = Display::open(screen.display.as_deref())?;
+        let subject = match &screen.part {
+            Part::Whole => Subject::Screen,
             Part::Region(region) => Subject::Region(*region),
             Part::Monitor(name) => Subject::Region(display.find_monitor(name)?),
             Part::Window(name) => Subject::Window(Viewed {
@@ -73,7 +72,7 @@ impl Picture {
         let mut picture = Self {
             display,
             subject,
-            pointer: wanted.pointer,
+            pointer: screen.pointer,
             memory: Memory::Sent,
         };
         picture.prepare().map_err(|error| silent(&error))?;
