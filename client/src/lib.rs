@@ -44,6 +44,7 @@ pub mod signaller;
 pub mod source;
 pub mod stats;
 pub mod timeline;
+pub mod trust;
 pub mod wire;
 
 /// Starts GStreamer, with the elements that are part of this library. To be called before anything

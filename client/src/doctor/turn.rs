@@ -15,7 +15,7 @@ use rustls::pki_types::ServerName;
 use super::stun::{self, Answer, Credentials, Server, Transport};
 use super::{Asked, Outcome};
 use crate::config::Trust;
-use crate::wire::tls_config;
+use crate::trust::{Whom, tls_config};
 
 /// How long to wait for an answer by UDP before asking again, each time.
 const UDP_PATIENCE: [Duration; 3] = [
@@ -115,8 +115,8 @@ async fn open(server: &Server, transport: Transport) -> io::Result<Line> {
     if transport == Transport::Tcp {
         return Ok(Line::Stream(Box::new(stream)));
     }
-    let config =
-        tls_config(&Trust::System).map_err(|failure| io::Error::other(failure.sentence))?;
+    let config = tls_config(&Trust::System, Whom::TurnServer)
+        .map_err(|failure| io::Error::other(failure.sentence))?;
     let name = ServerName::try_from(server.host.clone()).map_err(io::Error::other)?;
     let connecting = TlsConnector::from(Arc::new(config)).connect(name, stream);
     let stream = within(STREAM_PATIENCE, connecting).await?;
