@@ -55,6 +55,7 @@ impl Config {
                     token: Token::None,
                 },
                 ice: IceServers::default(),
+                turn_trust: Trust::System,
                 ice_policy: IcePolicy::All,
                 local_address: None,
             },
@@ -86,6 +87,8 @@ pub struct Connection {
     pub relay: Relay,
     /// STUN and TURN servers given by hand; those the relay tells of come behind them.
     pub ice: IceServers,
+    /// Who has to vouch for TURN servers that are spoken to by TLS.
+    pub turn_trust: Trust,
     /// By which ways peers may be reached.
     pub ice_policy: IcePolicy,
     /// Use this address alone for ICE.
@@ -103,7 +106,7 @@ pub struct Relay {
     pub token: Token,
 }
 
-/// Who has to vouch for a relay.
+/// Who has to vouch for a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Trust {
     /// An authority that this system trusts.

@@ -45,6 +45,7 @@ pub mod source;
 pub mod stats;
 pub mod timeline;
 pub mod trust;
+pub mod turn_tls;
 pub mod wire;
 
 /// Starts GStreamer, with the elements that are part of this library. To be called before anything
