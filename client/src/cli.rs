@@ -3,6 +3,7 @@
 mod devices;
 mod doctor;
 mod ice;
+mod observation;
 pub mod papers;
 pub mod profile;
 mod receiving;
@@ -24,6 +25,7 @@ use crate::media::{Media, VideoCodec, VideoFormat};
 use crate::signaller::relay_address;
 use crate::wire::is_encrypted;
 use doctor::DoctorArgs;
+use observation::ObservationArgs;
 use papers::PapersArgs;
 use profile::ProfileArgs;
 
@@ -70,6 +72,9 @@ pub struct Args {
     /// Print every report as a JSON object on a line
     #[arg(long)]
     json: bool,
+
+    #[command(flatten)]
+    observation: ObservationArgs,
 
     #[command(flatten)]
     profile: ProfileArgs,
@@ -239,6 +244,7 @@ impl Args {
                 None => Show::WindowWherePossible,
             },
             receiving: self.receiving.into_receiving(),
+            observation: self.observation.into_observation(),
             json: self.json,
             print_pipeline: self.print_pipeline,
             list_devices: self.listing.list_devices,

@@ -11,6 +11,7 @@ use url::Url;
 
 use crate::ice_servers::IceServers;
 use crate::media::{Media, VideoSource};
+use crate::observation::Observation;
 use crate::receiving::Receiving;
 
 /// All that one client is told.
@@ -28,6 +29,8 @@ pub struct Config {
     pub show: Show,
     /// What else becomes of it.
     pub receiving: Receiving,
+    /// How it can be looked into while it runs.
+    pub observation: Observation,
     /// Whether reports are JSON.
     pub json: bool,
     /// Say what would be captured, as a command, and do nothing.
@@ -62,6 +65,7 @@ impl Config {
             media: Media::default(),
             show: Show::Nowhere,
             receiving: Receiving::default(),
+            observation: Observation::default(),
             json: false,
             print_pipeline: false,
             list_devices: false,
