@@ -60,3 +60,39 @@ for (const [roamer, args, stays] of [
     assert.equal((await home.report('ended')).by, 'peer');
   });
 }
+
+for (const [isCaller, name] of [[true, 'calls it'], [false, 'is called by it']]) {
+  test(`the page keeps its picture when the machine that ${name} changes its network`, async (t) => {
+    const stage = new Stage(t);
+    const relay = await openRelay(stage);
+    const network = await stage.keep(Machine.start(1));
+    network.plug(false);
+    const browser = await stage.browser({ devices: true });
+    const page = await browser.open(relay, 'id=ann');
+    await page.until('the page is registered', (state) => state.state === 'registered');
+    const args = isCaller ? ['--peer-id', 'ann'] : ['--our-id', 'cam'];
+    const client = await clientOn(stage, network, relay, args);
+    if (!isCaller) await page.page.evaluate(() => { location.hash = 'id=ann&call=cam'; });
+    await page.sees();
+    await client.rates(2);
+    const { safetyWords } = await page.state();
+    assert.equal((await client.report('connected')).safety_words, safetyWords);
+
+    network.connect(1);
+    network.disconnect(0);
+    const again = await client.report('reconnected', { limitMs: 20_000 }).catch(async (error) => {
+      throw new Error(`${error.message}\n${story(client)}\n${JSON.stringify(await page.state())}\n${page.log.join('\n')}`);
+    });
+    const before = await page.until('the page has changed over', (state) => state.reconnections > 0);
+    const after = await page.until('the picture goes on', (state) => (
+      state.framesPresented > before.framesPresented + 30 && state.outageMs > 0
+    ));
+    t.diagnostic(`the machine heard nothing for ${again.seconds} s, the page showed nothing for ${(after.outageMs / 1000).toFixed(2)} s`);
+    assert.equal(after.state, 'in-call');
+    assert.equal(after.safetyWords, safetyWords, 'the partner is the same');
+    assert.equal(client.reports.some(({ event }) => event === 'ended'), false, story(client));
+    await page.page.getByRole('button', { name: /hang up/i }).click();
+    assert.equal((await client.report('ended')).by, 'peer');
+    assert.deepEqual(page.errors, []);
+  });
+}

@@ -5,7 +5,7 @@ import { parseHash, randomId, relayUrl } from './address.js';
 import { closeDevices, openDevices } from './devices.js';
 import { Entrance } from './entrance.js';
 import { Loan } from './ice-servers.js';
-import { Peer } from './peer.js';
+import { makeCertificates, Peer } from './peer.js';
 import { Session } from './session.js';
 import { Signaller } from './signaller.js';
 import { View } from './view.js';
@@ -32,14 +32,31 @@ const loan = new Loan();
 let isRelayOnly = false;
 /** The connection of the present call. @type {Peer | null} */
 let peer = null;
+/** The connection that is to take the place of that one. @type {Peer | null} */
+let second = null;
+/** What all connections show. @type {RTCCertificate[]} */
+let certificates = [];
+/** The words of the present call. @type {{ call: number, words: string | null }} */
+let safety = { call: 0, words: null };
+/** What the partner was last seen to have sent, and when. */
+let heard = { received: 0, at: 0, isSilent: false };
 /** The connection of the next call, made while there is none. @type {Peer | null} */
 let spare = null;
 /** Our own camera and microphone, while they are sent. @type {MediaStream | null} */
 let devices = null;
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let timer;
-/** The frames of the present or last call. @type {{ firstMs: number | null, before: number, presented: number }} */
-let frames = { firstMs: null, before: 0, presented: 0 };
+/** The frames of the present or last call; `before` is null until the first frame of its connection. */
+let frames = newFrames();
+
+/** How long what comes over a new connection is waited for before it is shown. */
+const FLOWING_MS = 1000;
+
+/** How long the connection before it stays open then. */
+const CLOSE_MS = 500;
+
+/** From when on nothing coming is told. */
+const SILENT_MS = 2000;
 
 /** How long a call may wait to learn which servers there are. */
 const SERVERS_MS = 1000;
@@ -48,15 +65,19 @@ const SERVERS_MS = 1000;
 const waiting = [];
 let isBusy = false;
 
-start();
+void start();
 
-function start() {
+async function start() {
+  certificates = await makeCertificates();
   const url = relayUrl(location.href);
   if (url === null) {
     view.showNotice('This address names no relay. It should end in ?relay=wss://some.host/ or the page be opened from a relay.');
     return;
   }
-  entrance = new Entrance(url, (answer) => loan.onAnswer(answer, Date.now()));
+  entrance = new Entrance(url, (answer) => {
+    loan.onAnswer(answer, Date.now());
+    void renewCredentials();
+  });
   entrance.readAddress();
   signaller = new Signaller(entrance, dispatch);
   const wishes = parseHash(location.hash);
@@ -69,6 +90,7 @@ function start() {
   addEventListener('online', () => dispatch({ type: 'retry' }));
   setInterval(() => {
     void showFigures();
+    void listen();
     keepServersFresh();
   }, 1000);
 }
@@ -114,7 +136,8 @@ function dispatch(event) {
     timer = setTimeout(() => dispatch({ type: 'tick' }), session.deadline - performance.now());
   }
   view.render(session.snapshot);
-  if (session.snapshot.link === 'registered' && peer === null) spare ??= new Peer();
+  findSafetyWords();
+  if (session.snapshot.link === 'registered' && peer === null) spare ??= new Peer(certificates);
   keepServersFresh();
 }
 
@@ -125,11 +148,13 @@ function perform(effect) {
     case 'disconnect': signaller.disconnect(); break;
     case 'send': signaller.send(effect.line); break;
     case 'open-peer': openPeer(effect.call); break;
-    case 'make-offer': void peer?.makeOffer(effect.send); break;
-    case 'make-answer': void peer?.makeAnswer(effect.description, effect.send); break;
-    case 'accept-answer': void peer?.acceptAnswer(effect.description); break;
-    case 'add-candidate': void peer?.addCandidate(effect.candidate); break;
-    case 'close-peer': closePeer(); break;
+    case 'open-second': openSecond(effect.call); break;
+    case 'replace-peer': void replacePeer(); break;
+    case 'make-offer': void peerOf(effect.call)?.makeOffer(effect.send); break;
+    case 'make-answer': void peerOf(effect.call)?.makeAnswer(effect.description, effect.send); break;
+    case 'accept-answer': void peerOf(effect.call)?.acceptAnswer(effect.description); break;
+    case 'add-candidate': void peerOf(effect.call)?.addCandidate(effect.candidate); break;
+    case 'close-peer': closePeer(effect.call); break;
     case 'open-devices': void sendDevices(effect.call); break;
     case 'close-devices': stopDevices(); break;
     case 'ignored': console.debug('ignored:', effect.what); break;
@@ -138,11 +163,40 @@ function perform(effect) {
 
 /** @param {number} number */
 function openPeer(number) {
-  frames = { firstMs: null, before: 0, presented: 0 };
-  const opened = spare ?? new Peer();
+  frames = newFrames();
+  const opened = spare ?? new Peer(certificates);
   spare = null;
   opened.open(number, dispatch, () => view.showRemote(opened.remote, countFrame), findPaths());
   peer = opened;
+}
+
+/** @param {number} number */
+function openSecond(number) {
+  second = new Peer(certificates);
+  second.open(number, dispatch, () => {}, findPaths());
+  if (devices !== null) second.sendTracks(devices);
+}
+
+/** Shows what comes over the second connection as soon as something does, and closes the first. */
+async function replacePeer() {
+  const [first, next] = [peer, second];
+  if (first === null || next === null) return;
+  [peer, second] = [next, null];
+  heard = { received: 0, at: performance.now(), isSilent: false };
+  await Promise.race([next.flowing, new Promise((resolve) => setTimeout(resolve, FLOWING_MS))]);
+  if (peer === next) {
+    frames.kept = frames.presented;
+    frames.before = null;
+    frames.replacements += 1;
+    view.showOther(next.remote);
+  }
+  // The partner shall have changed over too before it is told.
+  setTimeout(() => first.close(), CLOSE_MS);
+}
+
+/** @param {number} number of a connection */
+function peerOf(number) {
+  return second?.call === number ? second : peer;
 }
 
 /** Has servers at hand for a call that begins. */
@@ -159,20 +213,72 @@ async function findPaths() {
   return { iceServers: loan.servers(Date.now()), iceTransportPolicy: isRelayOnly ? 'relay' : 'all' };
 }
 
-/** @param {number} presented since the element was made */
-function countFrame(presented) {
-  if (frames.firstMs === null) {
-    frames.firstMs = performance.now();
-    frames.before = presented - 1;
-  }
-  frames.presented = presented - frames.before;
+function newFrames() {
+  return {
+    /** @type {number | null} */ firstMs: null,
+    /** @type {number | null} */ before: null,
+    kept: 0, presented: 0, lastMs: 0, outageMs: 0, replacements: 0,
+  };
 }
 
-function closePeer() {
+/** @param {number} presented since the element shows this stream */
+function countFrame(presented) {
+  const now = performance.now();
+  frames.firstMs ??= now;
+  if (frames.before === null) {
+    frames.before = presented - 1;
+    if (frames.kept > 0) frames.outageMs = now - frames.lastMs;
+  }
+  frames.lastMs = now;
+  frames.presented = frames.kept + presented - frames.before;
+}
+
+/** @param {number} number of the connection */
+function closePeer(number) {
+  if (second?.call === number) {
+    second.close();
+    second = null;
+    return;
+  }
   peer?.close();
   peer = null;
   view.hideRemote();
   view.showFigures('');
+}
+
+/** Once in a call: they come from the certificates of both ends, and stay the same. */
+function findSafetyWords() {
+  const { call } = session.snapshot;
+  if (call === null) safety = { call: 0, words: null };
+  else if (call.phase === 'connected' && safety.call !== call.number) safety = { call: call.number, words: peer?.safetyWords ?? null };
+  view.showSafetyWords(safety.words);
+}
+
+/** Lets the session know for how long nothing has come. */
+async function listen() {
+  const asked = peer;
+  const { call } = session.snapshot;
+  if (asked === null || (call?.phase !== 'connected' && call?.phase !== 'interrupted')) {
+    heard = { received: 0, at: performance.now(), isSilent: false };
+    return;
+  }
+  const { received } = await asked.readPath();
+  if (asked !== peer) return;
+  const now = performance.now();
+  if (received !== heard.received) heard = { ...heard, received, at: now };
+  const ms = now - heard.at;
+  const isSilent = ms > SILENT_MS;
+  if (isSilent || heard.isSilent) dispatch({ type: 'silence', call: asked.call, ms });
+  heard.isSilent = isSilent;
+}
+
+/** What was shown to a TURN server of ours expires: a connection with what is lent now takes over. */
+async function renewCredentials() {
+  const asked = peer;
+  if (asked === null || !loan.isValid(Date.now())) return;
+  if (JSON.stringify(loan.servers(Date.now())) === JSON.stringify(asked.servers)) return;
+  const { isRelayed } = await asked.readPath();
+  if (isRelayed && asked === peer) dispatch({ type: 'credentials', call: asked.call });
 }
 
 /** @param {boolean} agreed */
@@ -199,6 +305,7 @@ async function sendDevices(number) {
     if (!isWanted()) return closeDevices(opened);
     devices = opened;
     peer?.sendTracks(opened);
+    second?.sendTracks(opened);
     view.showPreview(opened);
     dispatch({ type: 'devices', call: number, opened: true });
   } catch (error) {
@@ -216,6 +323,7 @@ function refuseDevices(error) {
 
 function stopDevices() {
   peer?.stopSending();
+  second?.stopSending();
   if (devices !== null) closeDevices(devices);
   devices = null;
   view.showPreview(null);
@@ -248,6 +356,9 @@ async function showFigures() {
  * - `firstFrameMs`: performance.now() when the first frame was presented; null until then
  * - `videoWidth`, `videoHeight`: of the picture that is shown; 0 without one
  * - `framesPresented`: frames presented in this or the last call
+ * - `safetyWords`: words that the partner sees too when nobody sits in between; null for none
+ * - `reconnections`: how often another connection has taken the place of the one of this or the last call
+ * - `outageMs`: how long no frame was presented when that last happened
  * - `pc`: the RTCPeerConnection; null between calls
  */
 const aldis = Object.freeze({
@@ -264,6 +375,9 @@ const aldis = Object.freeze({
   get videoWidth() { return view.pictureSize.width; },
   get videoHeight() { return view.pictureSize.height; },
   get framesPresented() { return frames.presented; },
+  get safetyWords() { return safety.words; },
+  get reconnections() { return frames.replacements; },
+  get outageMs() { return frames.outageMs; },
   get pc() { return peer?.connection ?? null; },
 });
 Object.defineProperty(globalThis, 'aldis', { value: aldis });

@@ -4,6 +4,7 @@
 // Candidates that overtake their description wait, on the way in and on the way out.
 
 import { formatSignal } from './protocol.js';
+import { announced } from './safety-words.js';
 
 /** @import { Candidate, Description, Signal } from './protocol.js' */
 /** @import { Effect } from './session.js' */
@@ -14,6 +15,9 @@ export class Negotiation {
   #hasLocalDescription = false;
   #hasRemoteDescription = false;
   #hasAllCandidates = false;
+  #isOurs = false;
+  #theirs = '';
+  #origin = '';
   /** The partner's candidates. @type {Candidate[]} */
   #early = [];
   /** What we have to say, while the session does not stand. @type {Signal[]} */
@@ -39,6 +43,26 @@ export class Negotiation {
   /** Whether both descriptions are exchanged. */
   get isDone() {
     return this.#exchange === 'done';
+  }
+
+  /** Whether the partner has answered our offer, or we are answering, or have answered, its own. */
+  get isAgreed() {
+    return this.#exchange === 'done' || this.#exchange === 'answering';
+  }
+
+  /** Whether the offer was ours. */
+  get isOurs() {
+    return this.#isOurs;
+  }
+
+  /** Which session the partner's description is of. */
+  get origin() {
+    return this.#origin;
+  }
+
+  /** The fingerprint that the partner's description announces; '' for none. */
+  get theirs() {
+    return this.#theirs;
   }
 
   makeOffer() {
@@ -103,6 +127,9 @@ export class Negotiation {
     // The callee gives way, its connection rolls its own offer back.
     if (isCrossing && this.#role === 'caller') return this.#ignore('an offer that crossed ours');
     this.#exchange = 'answering';
+    this.#isOurs = false;
+    this.#theirs = announced(description.sdp);
+    this.#origin = originOf(description.sdp);
     this.#effects({ type: 'make-answer', call: this.#call, description, send: this.#send });
     this.#releaseEarly();
   }
@@ -111,6 +138,9 @@ export class Negotiation {
   #onAnswer(description) {
     if (this.#exchange !== 'offered') return this.#ignore('an answer to no offer');
     this.#exchange = 'done';
+    this.#isOurs = true;
+    this.#theirs = announced(description.sdp);
+    this.#origin = originOf(description.sdp);
     this.#effects({ type: 'accept-answer', call: this.#call, description });
     this.#releaseEarly();
   }
@@ -137,6 +167,17 @@ export class Negotiation {
   #ignore(what) {
     this.#effects({ type: 'ignored', what });
   }
+}
+
+/**
+ * The session that a description is of: it stays the same when a connection is described anew, and no
+ * other connection has it (RFC 4566, section 5.2); '' when it is not said.
+ *
+ * @param {string} sdp
+ * @returns {string}
+ */
+export function originOf(sdp) {
+  return /^o=\S+ (\d+) /m.exec(sdp)?.[1] ?? '';
 }
 
 /** Candidates kept, of either side. */

@@ -1,5 +1,7 @@
 // One RTCPeerConnection, from the first offer to its close, for one call.
 
+import { safetyWords } from './safety-words.js';
+
 /** @import { Candidate, Description } from './protocol.js' */
 /** @import { Event } from './session.js' */
 
@@ -12,14 +14,32 @@ export class Peer {
   #tracks = [];
   /** @type {RTCDtlsTransport | null} */
   #dtls = null;
-  connection = new RTCPeerConnection(CONFIGURATION);
+  connection;
   /** Done when it is known which servers there are to use. */
   #configured = Promise.resolve();
   /** How often we began to describe our side; what was overtaken meanwhile is dropped. */
   #round = 0;
-  #call = 0;
+  /** Its number. */
+  call = 0;
   /** @type {(event: Event) => void} */
   #emit = () => {};
+  /** Done when the partner's picture, or its sound where there is no picture, begins to flow. */
+  flowing;
+  /** @type {() => void} */
+  #flows = () => {};
+  #certificates;
+  /** The servers it was made with. @type {RTCIceServer[]} */
+  servers = [];
+
+  /**
+   * @param {RTCCertificate[]} certificates what we show to partners: another connection to one of them
+   *   has to show the same
+   */
+  constructor(certificates) {
+    this.#certificates = certificates;
+    this.connection = new RTCPeerConnection({ ...CONFIGURATION, certificates });
+    this.flowing = new Promise((resolve) => (this.#flows = () => resolve(undefined)));
+  }
 
   /**
    * A connection may be made ahead of its call, which takes its making out of the call's time.
@@ -31,7 +51,7 @@ export class Peer {
    */
   open(call, emit, onRemote, paths) {
     const { connection } = this;
-    this.#call = call;
+    this.call = call;
     this.#emit = emit;
     this.#configured = this.#configure(paths);
     connection.onicecandidate = ({ candidate }) => this.#onCandidate(candidate);
@@ -40,6 +60,9 @@ export class Peer {
       // The newest frame at once; sound keeps its own buffer, without which it would crackle.
       if (track.kind === 'video') receiver.jitterBufferTarget = 0;
       this.remote.addTrack(track);
+      track.addEventListener('unmute', () => {
+        if (track.kind === 'video' || this.remote.getVideoTracks().length === 0) this.#flows();
+      }, { once: true });
       if (this.remote.getTracks().length === 1) onRemote();
     };
   }
@@ -116,6 +139,26 @@ export class Peer {
     return null;
   }
 
+  /** Words to compare with the partner; null where there are none. */
+  get safetyWords() {
+    const { localDescription, remoteDescription } = this.connection;
+    return localDescription === null || remoteDescription === null ? null : safetyWords(localDescription.sdp, remoteDescription.sdp);
+  }
+
+  /** How many bytes have come, of whatever kind, and whether they go through a TURN server of ours. */
+  async readPath() {
+    let received = 0;
+    let isRelayed = false;
+    const stats = await this.connection.getStats();
+    for (const report of stats.values()) {
+      if (report.type !== 'transport') continue;
+      received += report.bytesReceived ?? 0;
+      const pair = stats.get(report.selectedCandidatePairId ?? '');
+      isRelayed ||= stats.get(pair?.localCandidateId ?? '')?.candidateType === 'relay';
+    }
+    return { received, isRelayed };
+  }
+
   close() {
     const { connection } = this;
     connection.onicecandidate = connection.onconnectionstatechange = connection.ontrack = null;
@@ -132,7 +175,7 @@ export class Peer {
     } catch (error) {
       if (this.connection.signalingState === 'closed') return;
       console.warn('the negotiation failed:', error);
-      this.#emit({ type: 'negotiation-failed', call: this.#call });
+      this.#emit({ type: 'negotiation-failed', call: this.call });
     }
   }
 
@@ -140,7 +183,8 @@ export class Peer {
   async #configure(paths) {
     try {
       const configuration = await paths;
-      if (this.connection.signalingState !== 'closed') this.connection.setConfiguration({ ...CONFIGURATION, ...configuration });
+      this.servers = configuration.iceServers ?? [];
+      if (this.connection.signalingState !== 'closed') this.connection.setConfiguration({ ...CONFIGURATION, certificates: this.#certificates, ...configuration });
     } catch (error) {
       // Without servers there may still be a way; the text may have an address of one.
       console.warn('the ICE servers were not usable:', error instanceof Error ? error.name : '');
@@ -155,7 +199,7 @@ export class Peer {
     if (round !== this.#round) return;
     const applied = this.connection.setLocalDescription({ type, sdp });
     // The partner works on it while the browser does.
-    this.#emit({ type: 'local-description', call: this.#call, description: { type, sdp } });
+    this.#emit({ type: 'local-description', call: this.call, description: { type, sdp } });
     await applied;
     if (type === 'answer') this.#watchPartner();
   }
@@ -175,18 +219,33 @@ export class Peer {
     if (dtls === null || dtls === this.#dtls) return;
     this.#dtls = dtls;
     dtls.onstatechange = () => {
-      if (dtls.state === 'closed') this.#emit({ type: 'partner-closed', call: this.#call });
+      if (dtls.state === 'closed') this.#emit({ type: 'partner-closed', call: this.call });
     };
   }
 
   /** @param {RTCIceCandidate | null} candidate */
   #onCandidate(candidate) {
     if (candidate === null) {
-      this.#emit({ type: 'local-candidate', call: this.#call, candidate: null });
+      this.#emit({ type: 'local-candidate', call: this.call, candidate: null });
     } else if (candidate.candidate !== '' && candidate.sdpMLineIndex !== null) {
       const { candidate: text, sdpMLineIndex, sdpMid } = candidate;
-      this.#emit({ type: 'local-candidate', call: this.#call, candidate: { candidate: text, sdpMLineIndex, sdpMid: sdpMid ?? undefined } });
+      this.#emit({ type: 'local-candidate', call: this.call, candidate: { candidate: text, sdpMLineIndex, sdpMid: sdpMid ?? undefined } });
     }
+  }
+}
+
+/**
+ * The certificate that all connections of this page show; none where the browser makes one for each.
+ *
+ * @returns {Promise<RTCCertificate[]>}
+ */
+export async function makeCertificates() {
+  try {
+    const curve = /** @type {EcKeyGenParams} */ ({ name: 'ECDSA', namedCurve: 'P-256' });
+    return [await RTCPeerConnection.generateCertificate(curve)];
+  } catch (error) {
+    console.warn('no certificate for the whole page:', error);
+    return [];
   }
 }
 

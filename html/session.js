@@ -8,14 +8,17 @@
 // relay (link.js), and the call (its exchange of descriptions in negotiation.js). What holds between them:
 //   - while the link carries a session there is a call, and a call that ends takes its session along;
 //   - a line for the partner is sent only while the link carries the session;
-//   - every call has a number; what its connection or its devices report late is recognised by it.
+//   - every call has a number, and every connection; what they report late is recognised by it. A call's
+//     first connection has the number of the call. How another one takes its place is said in survival.js.
 
 import { Link } from './link.js';
 import { Negotiation } from './negotiation.js';
 import { errorKind, formatClientMessage, isPeerId, parseServerMessage, parseSignal } from './protocol.js';
+import { Survival } from './survival.js';
 
 /** @import { Denial, Meaning } from './link.js' */
 /** @import { Candidate, Description, ErrorKind } from './protocol.js' */
+/** @import { Second } from './survival.js' */
 
 /**
  * How far a call is: waiting to be registered, asked for at the relay, exchanging descriptions,
@@ -35,6 +38,8 @@ import { errorKind, formatClientMessage, isPeerId, parseServerMessage, parseSign
  * @property {boolean} send whether sending was agreed when the call began; it decides what is negotiated
  * @property {Sending} sending
  * @property {Negotiation} negotiation
+ * @property {number} connection the number of the connection that carries the call
+ * @property {Survival | null} survival null before it is connected
  */
 
 /**
@@ -58,15 +63,19 @@ import { errorKind, formatClientMessage, isPeerId, parseServerMessage, parseSign
  *   | { type: 'local-candidate', call: number, candidate: Candidate | null }
  *   | { type: 'connection', call: number, state: string }
  *   | { type: 'partner-closed' | 'negotiation-failed', call: number }
+ *   | { type: 'silence', call: number, ms: number }
+ *   | { type: 'credentials', call: number }
  *   | { type: 'devices', call: number, opened: boolean }} Event
  */
 
 /**
- * What to do. 'connect' replaces whatever connection there was; 'disconnect' closes it with 1000.
+ * What to do. 'connect' replaces whatever connection there was; 'disconnect' closes it with 1000. Calls
+ * and connections go by their numbers; 'replace-peer' shows what comes over another connection from now
+ * on, and closes the one before.
  *
  * @typedef {{ type: 'connect' | 'disconnect' }
  *   | { type: 'send', line: string }
- *   | { type: 'open-peer' | 'close-peer' | 'open-devices' | 'close-devices', call: number }
+ *   | { type: 'open-peer' | 'open-second' | 'replace-peer' | 'close-peer' | 'open-devices' | 'close-devices', call: number }
  *   | { type: 'make-offer', call: number, send: boolean }
  *   | { type: 'make-answer', call: number, description: Description, send: boolean }
  *   | { type: 'accept-answer', call: number, description: Description }
@@ -77,7 +86,7 @@ import { errorKind, formatClientMessage, isPeerId, parseServerMessage, parseSign
 export class Session {
   /** @type {Call | null} */
   #call = null;
-  #calls = 0;
+  #connections = 0;
   #agreedToSend = false;
   /** @type {{ peer: string | null, reason: Reason } | null} */
   #ended = null;
@@ -95,7 +104,7 @@ export class Session {
 
   /** When a 'tick' is due, if nothing else happens before; Infinity for never. */
   get deadline() {
-    return Math.min(this.#link.deadline, this.#call?.until ?? Infinity);
+    return Math.min(this.#link.deadline, this.#call?.until ?? Infinity, this.#call?.survival?.deadline ?? Infinity);
   }
 
   /** What there is to see, for the page and for tests. */
@@ -171,6 +180,8 @@ export class Session {
     if (call === null) return;
     switch (meaning) {
       case 'partner-left':
+        // It makes a new connection to the relay, as we do.
+        if (call.survival?.isUnsettled && !call.survival.firstIsClosed) return call.survival.onRelayLost();
         return this.#finish(call.role === 'caller' && call.phase === 'negotiating' ? 'declined' : 'hung-up-by-peer');
       case 'refused': if (call.phase === 'waiting') this.#finish('no-id'); return;
       case 'denied': if (call.phase === 'waiting') this.#finish('not-let-in'); return;
@@ -178,11 +189,13 @@ export class Session {
         // What flows, flows on; what was asked for is asked for again; what was half said is void.
         if (call.phase === 'dialling') this.#enter(call, 'waiting');
         if (call.phase === 'negotiating') this.#finish('relay-lost');
+        call.survival?.onRelayLost();
     }
   }
 
   #onTick() {
     this.#onLink(this.#link.onTick(this.#now));
+    this.#call?.survival?.onTick(this.#now);
     const call = this.#call;
     if (call !== null && call.until <= this.#now) this.#end(REASON_WHEN_TOO_LONG[call.phase]);
   }
@@ -201,13 +214,19 @@ export class Session {
   #onGreetingLine(line) {
     if (!this.#link.onGreetingLine(line, this.#now)) return this.#ignore('a line before HELLO was answered');
     if (this.#call?.phase === 'waiting') this.#dial(this.#call);
+    this.#call?.survival?.onRegistered(this.#now);
   }
 
   /** @param {string} line */
   #onLobbyLine(line) {
     const message = parseServerMessage(line);
     const dialling = this.#call?.phase === 'dialling' ? this.#call : null;
-    if (message?.type === 'session-ok' && dialling !== null) {
+    const survival = this.#call?.survival ?? null;
+    if (survival?.isRedialling && (message?.type === 'session-ok' || message?.type === 'error')) {
+      if (message.type === 'error') return survival.onRefused(this.#now);
+      this.#link.onSession();
+      survival.onPaired(this.#now);
+    } else if (message?.type === 'session-ok' && dialling !== null) {
       this.#link.onSession();
       this.#enter(dialling, 'negotiating');
       dialling.negotiation.flush();
@@ -216,6 +235,11 @@ export class Session {
       this.#finish(REASON_OF_ERROR[kind]);
     } else if (message?.type === 'session-from') {
       this.#onCalled(message.peer);
+    } else if (survival !== null && this.#isOfPartner(survival, line)) {
+      // The same from a relay that does not announce callers.
+      this.#link.onSession();
+      survival.onPaired(this.#now);
+      this.#onPartnerLine(line);
     } else if (parseSignal(line) !== null) {
       // A relay that does not announce callers: the partner's first message is the call.
       this.#onCalled(null);
@@ -269,13 +293,17 @@ export class Session {
         this.#link.reconnect(this.#now);
         return;
       }
+    } else if (call !== null && call.survival !== null && samePeer) {
+      // The partner of the running call, or one that is called like it: its first word will tell.
+      this.#link.onSession();
+      return call.survival.onPaired(this.#now);
     } else if (call !== null && !samePeer) {
       // Media still flows with somebody else, only the session is lost. One call at a time.
       this.#link.reconnect(this.#now);
       return;
     }
     // Nobody was called, or both called at once and the other was first, or the partner of a call
-    // whose session was lost begins anew. The name is a label, no proof: to send on the strength of
+    // that never stood begins anew. The name is a label, no proof: to send on the strength of
     // it, what was agreed for one call to that peer is not enough.
     if (call !== null) this.#finish('replaced');
     this.#link.onSession();
@@ -291,13 +319,13 @@ export class Session {
    * @returns {Call}
    */
   #begin(peer, role, send) {
-    this.#calls += 1;
+    this.#connections += 1;
     this.#ended = null;
     this.#dialledAt = null;
-    const number = this.#calls;
+    const number = this.#connections;
     const negotiation = new Negotiation(number, role, send, (effect) => this.#do(effect));
     /** @type {Call} */
-    const call = { number, peer, role, phase: 'waiting', until: 0, send, sending: send ? 'opening' : 'off', negotiation };
+    const call = { number, peer, role, phase: 'waiting', until: 0, send, sending: send ? 'opening' : 'off', negotiation, connection: number, survival: null };
     this.#call = call;
     this.#enter(call, 'waiting');
     return call;
@@ -335,7 +363,8 @@ export class Session {
     this.#call = null;
     this.#ended = { peer: call.peer, reason };
     if (call.send) this.#do({ type: 'close-devices', call: call.number });
-    this.#do({ type: 'close-peer', call: call.number });
+    call.survival?.close();
+    this.#do({ type: 'close-peer', call: call.connection });
   }
 
   /** @param {boolean} agreed */
@@ -361,6 +390,13 @@ export class Session {
     const signal = parseSignal(line);
     // Also what was sent before the sender knew it was in a session, as `SESSION` with our own id.
     if (call === null || signal === null) return this.#ignore('a message of the partner');
+    const { survival } = call;
+    if (survival !== null) {
+      if (survival.isUnproven && signal.type === 'description' && signal.description.type === 'offer' && !survival.isOfPartner(signal)) {
+        return this.#callAnew(call, line);
+      }
+      if (survival.onSignal(signal, this.#now)) return;
+    }
     call.negotiation.onSignal(signal);
     this.#onNegotiated(call);
   }
@@ -370,7 +406,9 @@ export class Session {
   /** @param {Extract<Event, { call: number }>} event */
   #onCallEvent(event) {
     const call = this.#call;
-    if (call === null || call.number !== event.call) return this.#ignore(`${event.type} of a call that is over`);
+    if (call?.survival?.second?.number === event.call && event.type !== 'devices') return call.survival.onSecond(event, this.#now);
+    const number = event.type === 'devices' ? call?.number : call?.connection;
+    if (call === null || number !== event.call) return this.#ignore(`${event.type} of what is over`);
     switch (event.type) {
       case 'local-description':
         call.negotiation.onLocalDescription(event.description, this.#link.at === 'session');
@@ -380,8 +418,13 @@ export class Session {
         call.negotiation.onLocalCandidate(event.candidate, this.#link.at === 'session');
         break;
       case 'connection': this.#onConnection(call, event.state); break;
-      case 'partner-closed': this.#end('hung-up-by-peer'); break;
+      case 'partner-closed':
+        if (call.survival === null) this.#end('hung-up-by-peer');
+        else call.survival.onFirstClosed();
+        break;
       case 'negotiation-failed': this.#end('media-refused'); break;
+      case 'silence': call.survival?.onSilence(event.ms, this.#now); break;
+      case 'credentials': call.survival?.onDoubt('credentials', this.#now); break;
       case 'devices': if (call.sending === 'opening') call.sending = event.opened ? 'on' : 'refused'; break;
     }
   }
@@ -395,11 +438,52 @@ export class Session {
   #onConnection(call, state) {
     if (state === 'connected' && (call.phase === 'connecting' || call.phase === 'interrupted')) {
       this.#enter(call, 'connected');
-    } else if (state === 'disconnected' && call.phase === 'connected') {
+    } else if (call.phase === 'connected' && (state === 'disconnected' || state === 'failed')) {
       this.#enter(call, 'interrupted');
-    } else if (state === 'failed') {
-      this.#end(call.phase === 'connected' || call.phase === 'interrupted' ? 'connection-lost' : 'no-path');
+    } else if (state === 'failed' && call.phase !== 'interrupted') {
+      return this.#end('no-path');
     }
+    if (call.phase !== 'connected' && call.phase !== 'interrupted') return;
+    call.survival ??= this.#survivalOf(call);
+    call.survival.onState(state, this.#now);
+  }
+
+  /** @param {Call} call that has just come up */
+  #survivalOf(call) {
+    const { role, send } = call;
+    return new Survival({
+      do: (effect) => this.#do(effect),
+      number: () => this.#connections += 1,
+      reachesPartner: () => this.#link.at === 'session',
+      isInLobby: () => this.#link.at === 'registered',
+      redial: () => this.#do({ type: 'send', line: formatClientMessage({ type: 'session', peer: call.peer ?? '' }) }),
+      leave: () => this.#link.reconnect(this.#now),
+      replace: (second) => this.#replace(call, second),
+      hangUp: () => this.#end('hung-up-by-peer'),
+    }, { offers: call.negotiation.isOurs, calls: role === 'caller', send, negotiation: () => call.negotiation });
+  }
+
+  /** @param {Call} call @param {Second} second that stands */
+  #replace(call, { number, negotiation }) {
+    call.connection = number;
+    call.negotiation = negotiation;
+    this.#enter(call, 'connected');
+    this.#do({ type: 'replace-peer', call: number });
+  }
+
+  /** Somebody who is called like the partner calls: a new call, and no part of the running one. @param {Call} call @param {string} line */
+  #callAnew(call, line) {
+    this.#finish('replaced');
+    const callee = this.#begin(call.peer, 'callee', this.#agreedToSend);
+    this.#enter(callee, 'negotiating');
+    this.#open(callee);
+    this.#onPartnerLine(line);
+  }
+
+  /** @param {Survival} survival @param {string} line */
+  #isOfPartner(survival, line) {
+    const signal = parseSignal(line);
+    return signal !== null && signal.type === 'description' && signal.description.type === 'offer' && survival.isOfPartner(signal);
   }
 
   /** @param {Effect} effect */

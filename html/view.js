@@ -23,6 +23,8 @@ export class View {
   #status = find('status', HTMLElement);
   #notice = find('notice', HTMLElement);
   #figures = find('figures', HTMLElement);
+  #safety = find('safety', HTMLElement);
+  #safetyWords = find('safety-words', HTMLElement);
   #id = find('id', HTMLInputElement);
   #changeId = find('change-id', HTMLButtonElement);
   #otherId = find('other-id', HTMLButtonElement);
@@ -111,6 +113,18 @@ export class View {
     };
     this.#frameCallback = this.#remote.requestVideoFrameCallback(step);
     void this.#play();
+  }
+
+  /** Shows what comes over another connection, in the place of what there was. @param {MediaStream} stream */
+  showOther(stream) {
+    this.#remote.srcObject = stream;
+    void this.#play();
+  }
+
+  /** @param {string | null} words */
+  showSafetyWords(words) {
+    this.#safety.hidden = words === null;
+    setText(this.#safetyWords, words ?? '');
   }
 
   hideRemote() {

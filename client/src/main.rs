@@ -22,10 +22,7 @@ fn main() -> ExitCode {
         let display = config.display();
         return program::run("client", json, |printer| devices::list(display, printer));
     }
-    let gst_log = config.observation.gst_log.clone();
-    program::run_logging("client", json, gst_log.as_deref(), |printer| {
-        call::run(config, printer)
-    })
+    program::run("client", json, |printer| call::run(config, printer))
 }
 
 /// One line for each kind that is sent.

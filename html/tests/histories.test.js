@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import { formatSignal, parseSignal } from '../protocol.js';
+import { announced } from '../safety-words.js';
 import { Session } from '../session.js';
 import { describe, describeSending, stateOf } from '../words.js';
 
@@ -14,8 +15,17 @@ const HISTORIES = 3000;
 const EVENTS = 120;
 
 const IDS = ['me', 'cam', 'bob'];
+/** @param {'offer' | 'answer'} type @param {number} origin @param {string} byte of the certificate */
+const description = (type, origin, byte) => formatSignal({ type: 'description', description: {
+  type, sdp: `o=- ${origin} 0 IN IP4 0.0.0.0\r\na=fingerprint:sha-256 ${`${byte}:`.repeat(31)}${byte}\r\n`,
+} });
 const SIGNALS = [
   'OFFER_REQUEST',
+  description('offer', 1, '0A'),
+  description('answer', 1, '0A'),
+  description('offer', 2, '0A'),
+  description('answer', 2, '0A'),
+  description('offer', 3, '0E'),
   formatSignal({ type: 'description', description: { type: 'offer', sdp: 'o' } }),
   formatSignal({ type: 'description', description: { type: 'answer', sdp: 'a' } }),
   formatSignal({ type: 'candidate', candidate: { candidate: 'c', sdpMLineIndex: 0 } }),
@@ -47,6 +57,46 @@ test('a relay that keeps the rules is never told what it should not be told', ()
   for (const [what, count] of Object.entries(seen)) assert.ok(count > HISTORIES / 10, `only ${count} ${what}`);
 });
 
+test('a call that stands is carried on with the partner alone, and by two connections at the most', () => {
+  const seen = { seconds: 0, replacements: 0 };
+  for (let seed = 1; seed <= HISTORIES; seed += 1) {
+    const world = new World(seed);
+    world.onEffect = ({ type }) => {
+      if (type === 'open-second') seen.seconds += 1;
+      if (type === 'replace-peer') seen.replacements += 1;
+    };
+    for (const event of BEGINNINGS[seed % 2] ?? []) world.handle(event);
+    assert.equal(stateOf(world.session.snapshot), 'in-call');
+    for (let step = 0; step < EVENTS / 2; step += 1) {
+      const event = world.random() < 0.7 ? world.recovering() : world.anything();
+      const isEnd = ['call', 'hang-up', 'change-id', 'new-token', 'negotiation-failed'].includes(event.type);
+      if (!isEnd || world.random() < 0.1) world.handle(event);
+    }
+  }
+  for (const [what, count] of Object.entries(seen)) assert.ok(count > HISTORIES / 10, `only ${count} ${what}`);
+});
+
+/** A call that we placed, and one that was placed to us. @type {Event[][]} */
+const BEGINNINGS = [
+  [
+    { type: 'relay-opened' },
+    { type: 'relay-line', line: 'HELLO' },
+    { type: 'call', peer: 'cam', send: false },
+    { type: 'local-description', call: 1, description: { type: 'offer', sdp: 'mine' } },
+    { type: 'relay-line', line: 'SESSION_OK' },
+    { type: 'relay-line', line: description('answer', 1, '0A') },
+    { type: 'connection', call: 1, state: 'connected' },
+  ],
+  [
+    { type: 'relay-opened' },
+    { type: 'relay-line', line: 'HELLO' },
+    { type: 'relay-line', line: 'SESSION_FROM cam' },
+    { type: 'relay-line', line: description('offer', 1, '0A') },
+    { type: 'local-description', call: 1, description: { type: 'answer', sdp: 'mine' } },
+    { type: 'connection', call: 1, state: 'connected' },
+  ],
+];
+
 /** A session, the things it has opened, and chance. */
 class World {
   session = new Session(() => this.random());
@@ -55,6 +105,10 @@ class World {
   /** @type {Set<number>} */
   openDevices = new Set();
   openPeer = 0;
+  /** The connection that is to take the place of that one. */
+  openSecond = 0;
+  /** What the partner's descriptions announced, by the number of the connection. @type {Map<number, string>} */
+  certificates = new Map();
   /** @type {string[]} */
   history = [];
   /** @type {(effect: Effect) => void} */
@@ -109,9 +163,26 @@ class World {
     ])();
   }
 
+  /** What happens when a second connection is made. @returns {Event} */
+  recovering() {
+    const { openPeer, openSecond } = this;
+    return this.pick(/** @type {Event[]} */ ([
+      { type: 'silence', call: openPeer, ms: 5000 },
+      { type: 'tick' },
+      { type: 'relay-line', line: description('offer', 2, '0A') },
+      { type: 'relay-line', line: description('answer', 2, '0A') },
+      { type: 'relay-line', line: description('offer', 3, '0E') },
+      { type: 'relay-line', line: 'OFFER_REQUEST' },
+      { type: 'local-description', call: openSecond, description: { type: 'offer', sdp: 'mine' } },
+      { type: 'local-description', call: openSecond, description: { type: 'answer', sdp: 'mine' } },
+      { type: 'connection', call: openSecond, state: 'connected' },
+    ]));
+  }
+
   /** Of the person, the clock, the connection (also of a call that is over) and the devices. @returns {Event} */
   besidesTheRelay() {
-    const call = this.random() < 0.9 ? this.call : this.call - 1;
+    const call = this.pick([this.openPeer, this.openPeer, this.openPeer, this.openSecond, this.openSecond, this.call - 1]);
+    const number = this.session.snapshot.call?.number ?? 0;
     return this.pick(/** @type {Event[]} */ ([
       { type: 'call', peer: this.pick(['cam', 'bob', 'me', 'no body']), send: this.random() < 0.5 },
       { type: 'call', peer: 'cam', send: false },
@@ -128,9 +199,12 @@ class World {
       { type: 'local-candidate', call, candidate: { candidate: 'mine', sdpMLineIndex: 0 } },
       { type: 'local-candidate', call, candidate: null },
       { type: 'connection', call, state: this.pick(STATES) },
+      { type: 'connection', call, state: 'connected' },
+      { type: 'silence', call, ms: this.pick([0, 5000]) },
+      { type: 'credentials', call },
       { type: 'partner-closed', call },
       { type: 'negotiation-failed', call },
-      { type: 'devices', call, opened: this.random() < 0.5 },
+      { type: 'devices', call: number, opened: this.random() < 0.5 },
     ]));
   }
 
@@ -138,25 +212,43 @@ class World {
   #watch(effect) {
     switch (effect.type) {
       case 'open-peer':
-        assert.equal(this.openPeer, 0, 'one connection at a time');
-        assert.equal(effect.call, this.call + 1, 'calls are numbered in order');
+        assert.equal(this.openPeer, 0, 'one call at a time');
+        assert.ok(effect.call > this.call, 'connections are numbered in order');
         this.openPeer = this.call = effect.call;
         break;
+      case 'open-second':
+        assert.ok(this.openPeer !== 0 && this.openSecond === 0, 'two connections at the most');
+        assert.ok(effect.call > this.call, 'connections are numbered in order');
+        this.openSecond = this.call = effect.call;
+        break;
+      case 'replace-peer':
+        assert.equal(effect.call, this.openSecond, 'only what is there takes the place of the first');
+        assert.ok(this.certificates.get(this.openSecond), 'whoever is there has said who it is');
+        assert.equal(this.certificates.get(this.openSecond), this.certificates.get(this.openPeer), 'the partner stays the same');
+        this.openPeer = this.openSecond;
+        this.openSecond = 0;
+        break;
       case 'close-peer':
+        if (effect.call === this.openSecond) {
+          this.openSecond = 0;
+          break;
+        }
         assert.equal(effect.call, this.openPeer, 'what is closed was open');
+        assert.equal(this.openSecond, 0, 'the second goes before the first');
         assert.equal(this.openDevices.size, 0, 'the camera is closed with the call, before its connection');
         this.openPeer = 0;
         break;
       case 'open-devices': this.openDevices.add(effect.call); break;
       case 'close-devices': this.openDevices.delete(effect.call); break;
       case 'make-offer': case 'make-answer': case 'accept-answer': case 'add-candidate':
-        assert.equal(effect.call, this.openPeer, `${effect.type} for the open connection`);
+        if ('description' in effect) this.certificates.set(effect.call, announced(effect.description.sdp));
+        assert.ok(effect.call === this.openPeer || effect.call === this.openSecond, `${effect.type} for an open connection`);
     }
   }
 
   #inspect() {
     const { snapshot, deadline } = this.session;
-    assert.equal(snapshot.call?.number ?? 0, this.openPeer, 'a call and a connection go together');
+    assert.equal(snapshot.call !== null, this.openPeer !== 0, 'a call and a connection go together');
     if (snapshot.link === 'session') assert.ok(snapshot.call !== null, 'no session without a call');
     if (snapshot.call?.sending === 'off') assert.equal(this.openDevices.size, 0, 'nothing is open that is not sent');
     if (snapshot.link === 'registered' || snapshot.link === 'session') assert.equal(snapshot.denial, null, 'who is in is not denied');
@@ -244,9 +336,11 @@ class Relay {
   /** @param {string} line */
   #hearForPartner(line) {
     const signal = parseSignal(line);
-    assert.ok(signal !== null && signal.type !== 'offer-request', `nobody understands ${line}`);
+    assert.ok(signal !== null, `nobody understands ${line}`);
+    if (signal.type === 'offer-request') return;
     if (signal.type === 'description') {
       this.#hasDescription = true;
+      this.#ends = 0;
       this.#seen.descriptions += 1;
     } else {
       assert.ok(this.#hasDescription, 'a candidate comes after its description');

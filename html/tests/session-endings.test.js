@@ -73,25 +73,33 @@ test('no way is found between the two', () => check(`${REGISTERED}
       disconnect
     = connecting no-path`));
 
-test('an interruption is waited for, a loss ends the call', () => check(`${CALLING}
+test('an interruption is waited for, while another connection is tried', () => check(`${CALLING}
+    after 1000
     connection 1 disconnected
+      open-second 2
+      make-offer 2
     = interrupted
     connection 1 connected
+      close-peer 2
     = in-call
+    after 400
     connection 1 disconnected
+      open-second 3
+      make-offer 3
     connection 1 failed
-      close-peer 1
-      disconnect
-    = connecting connection-lost`));
+    = interrupted`));
 
 test('no interruption lasts for ever', () => check(`${CALLING}
     after 3600000
     connection 1 disconnected
+      open-second 2
+      make-offer 2
     after 29999
+      close-peer 2
+      disconnect
     = interrupted
     after 1
       close-peer 1
-      disconnect
     = connecting connection-lost`));
 
 test('a partner that never answers', () => check(`${REGISTERED}
@@ -166,9 +174,9 @@ test('the partner of a call without session may call anew', () => check(`${CALLI
       < HELLO me
     > HELLO
     > SESSION_FROM cam
+    > offer:o
       close-peer 1
       open-peer 2
-    > offer:o
       make-answer 2 o`));
 
 test('the relay is lost before the descriptions are exchanged', () => check(`${REGISTERED}

@@ -3,7 +3,8 @@
 // scripts, and behind it the reason of the last call's end.
 //
 //   > text   the relay says it           < text   the page says it
-//   offer:x, answer:x, candidate:x and candidate:end stand for the partners' JSON.
+//   offer:x, answer:x, candidate:x and candidate:end stand for the partners' JSON. The descriptions named
+//   in DESCRIPTIONS announce a certificate.
 
 import assert from 'node:assert/strict';
 
@@ -67,15 +68,29 @@ function event(line) {
     case 'connection': return { type: 'connection', call, state: second };
     case 'partner-closed': return { type: 'partner-closed', call };
     case 'negotiation-failed': return { type: 'negotiation-failed', call };
+    case 'silence': return { type: 'silence', call, ms: Number(second) };
+    case 'credentials': return { type: 'credentials', call };
     case 'devices': return { type: 'devices', call, opened: second === 'opened' };
     default: throw new Error(`no such event: ${line}`);
   }
 }
 
+/** Descriptions of the partner's first and second connection, and of somebody else's. @type {Record<string, string>} */
+const DESCRIPTIONS = {
+  theirs: `o=- 1 0 IN IP4 0.0.0.0\r\na=fingerprint:sha-256 ${'0A:'.repeat(31)}0A\r\n`,
+  theirs2: `o=- 2 0 IN IP4 0.0.0.0\r\na=fingerprint:sha-256 ${'0A:'.repeat(31)}0A\r\n`,
+  eves: `o=- 3 0 IN IP4 0.0.0.0\r\na=fingerprint:sha-256 ${'0E:'.repeat(31)}0E\r\n`,
+};
+
+/** @param {string} sdp */
+function nameOf(sdp) {
+  return Object.entries(DESCRIPTIONS).find(([, text]) => text === sdp)?.[0] ?? sdp;
+}
+
 /** @param {string} text */
 function expand(text) {
   const [, type, rest = ''] = /^(offer|answer|candidate):(.*)$/.exec(text) ?? [];
-  if (type === 'offer' || type === 'answer') return formatSignal({ type: 'description', description: { type, sdp: rest } });
+  if (type === 'offer' || type === 'answer') return formatSignal({ type: 'description', description: { type, sdp: DESCRIPTIONS[rest] ?? rest } });
   if (type === 'candidate') return formatSignal({ type, candidate: { candidate: rest === 'end' ? '' : rest, sdpMLineIndex: 0 } });
   return text;
 }
@@ -87,8 +102,8 @@ function print(effect) {
     case 'ignored': return 'ignored';
     case 'send': return `< ${shorten(effect.line)}`;
     case 'make-offer': return `make-offer ${effect.call}${effect.send ? ' send' : ''}`;
-    case 'make-answer': return `make-answer ${effect.call} ${effect.description.sdp}${effect.send ? ' send' : ''}`;
-    case 'accept-answer': return `accept-answer ${effect.call} ${effect.description.sdp}`;
+    case 'make-answer': return `make-answer ${effect.call} ${nameOf(effect.description.sdp)}${effect.send ? ' send' : ''}`;
+    case 'accept-answer': return `accept-answer ${effect.call} ${nameOf(effect.description.sdp)}`;
     case 'add-candidate': return `add-candidate ${effect.call} ${effect.candidate.candidate || 'end'}`;
     default: return `${effect.type} ${effect.call}`;
   }
