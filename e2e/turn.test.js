@@ -40,21 +40,23 @@ test('a client offers the address its TURN server lends it, and never says the p
 });
 
 /** A relay that lends what a TURN server with a shared secret has to lend. */
-async function lending(t, stage, { transport, options = [], lifetime = '3600' }) {
-  const turn = await stage.turnServer(['--use-auth-secret', `--static-auth-secret=${SECRET}`, ...options]);
+async function lending(t, stage, { transport, options = [], lifetime = '3600', tls = false }) {
+  const turn = await stage.turnServer(['--use-auth-secret', `--static-auth-secret=${SECRET}`, ...options], { tls });
   const home = mkdtempSync(join(tmpdir(), 'aldis-lending-'));
   t.after(() => rmSync(home, { recursive: true, force: true }));
   const file = join(home, 'secret');
   writeFileSync(file, SECRET, { mode: 0o600 });
-  return stage.relay(0, [
-    '--turn', `turn:${turn.host}?transport=${transport}`, '--turn-secret-file', file,
+  const url = tls ? `turns:${turn.tlsHost}` : `turn:${turn.host}`;
+  const relay = await stage.relay(0, [
+    '--turn', `${url}?transport=${transport}`, '--turn-secret-file', file,
     '--turn-lifetime', lifetime, '--log', 'debug',
   ]);
+  return Object.assign(relay, { turn });
 }
 
 /** Two clients that reach one another through TURN alone. */
-async function calling(stage, relay, cam) {
-  const caller = await stage.client(relay, ['--peer-id', 'cam', ...THROUGH_TURN], DEBUG);
+async function calling(stage, relay, cam, args = []) {
+  const caller = await stage.client(relay, ['--peer-id', 'cam', ...THROUGH_TURN, ...args], DEBUG);
   for (const client of [cam, caller]) {
     const { local } = await client.report('connected');
     assert.equal(local, 'relay');
@@ -63,9 +65,10 @@ async function calling(stage, relay, cam) {
   return caller;
 }
 
-/** How many connections to the TURN server by TCP are open in this network. */
-function connectionsByTcp() {
-  const established = /^\s*\d+: \S+ \S+:0D96 01 /;
+/** How many connections to the TURN server by TCP are open in this network, to one of its ports. */
+function connectionsByTcp(port = 3478) {
+  const number = port.toString(16).toUpperCase().padStart(4, '0');
+  const established = new RegExp(`^\\s*\\d+: \\S+ \\S+:${number} 01 `);
   return readFileSync('/proc/net/tcp', 'utf8').split('\n').filter((line) => established.test(line)).length;
 }
 
@@ -83,6 +86,47 @@ for (const { transport, options, byTcp } of [
     assert.doesNotMatch(said, new RegExp(`${SECRET}|turn://`));
   });
 }
+
+test('two clients meet through the TURN server that their relay lends, by TLS', async (t) => {
+  const stage = new Stage(t);
+  const relay = await lending(t, stage, { transport: 'tcp', options: ['--no-udp'], tls: true });
+  const trust = ['--turn-ca', relay.turn.certificate];
+  const cam = await stage.client(relay, ['--our-id', 'cam', ...THROUGH_TURN, ...trust], DEBUG);
+  const caller = await calling(stage, relay, cam, trust);
+  assert.equal(connectionsByTcp(), 0);
+  assert.equal(connectionsByTcp(5349), 2);
+  const said = [relay, cam, caller].flatMap(({ lines, errors }) => [...lines, ...errors]).join('\n');
+  assert.doesNotMatch(said, new RegExp(`${SECRET}|turns?://`));
+  assert.equal((await caller.stop()).code, 0);
+  await cam.report('ended');
+  await until('nothing of the tunnels is left', () => connectionsByTcp(5349) === 0);
+});
+
+test('a TURN server whose certificate nobody vouches for is done without, and that is said', async (t) => {
+  const stage = new Stage(t);
+  const turn = await stage.turnServer(['--lt-cred-mech', '--user=alice:wonder'], { tls: true, name: 'DNS:turn.example.org' });
+  const relay = await stage.relay();
+  const cam = await stage.client(relay, ['--our-id', 'cam']);
+  for (const [args, sentence] of [
+    [[], /nobody whom this machine trusts vouches for its certificate; give that of its authority, or its own, with --turn-ca\./],
+    [['--turn-ca', turn.certificate], /its certificate is for another name than the one in its address/],
+  ]) {
+    const caller = await stage.client(relay, ['--peer-id', 'cam', '--turn', `turns://alice:wonder@${turn.tlsHost}`, ...args]);
+    await caller.report('connected');
+    const said = await until('it is said', () => caller.errors.find((line) => line.includes('cannot be used by TLS')));
+    assert.match(said, sentence);
+    assert.match(said, new RegExp(`The TURN server ${turn.tlsHost} cannot`));
+    assert.doesNotMatch(caller.errors.join('\n'), /wonder/);
+    const after = cam.mark;
+    assert.equal((await caller.stop()).code, 0);
+    await cam.report('registered', { after });
+  }
+});
+
+test('a file that is to vouch for TURN servers and cannot be read ends the client at once', async (t) => {
+  const failed = await failing({ url: 'ws://127.0.0.1:1' }, ['--turn-ca', '/nonexistent.pem']);
+  assert.match(failed.reason, /The certificates of --turn-ca in \/nonexistent.pem cannot be used/);
+});
 
 test('who waits long has credentials that have not expired', async (t) => {
   const stage = new Stage(t);

@@ -10,6 +10,7 @@ mod preparation;
 mod recording;
 mod survival;
 mod telling;
+mod watching;
 
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
@@ -29,8 +30,10 @@ use crate::presence::{Presence, PresenceEvent};
 use crate::printer::Printer;
 use crate::report::Report;
 use crate::session::{Effect, Ending, Event, Happening, Place, Session};
+use crate::stats::Picture;
 use crate::wire::label;
 use survival::Outage;
+use watching::Watching;
 
 pub use endpoint::{Endpoint, Handle};
 pub use preparation::{build_capture, prepare, watch_signals};
@@ -47,10 +50,14 @@ pub async fn run(config: Config, printer: Printer) -> Result<(), Failure> {
     let endpoint = Endpoint::new(config)?;
     let handle = endpoint.handle();
     let signals = watch_signals(move || handle.stop())?;
+    let watching = Watching::begin(endpoint.observation(), endpoint.timeline()).await?;
     let outcome = endpoint
-        .run(move |report| match printer.print(report) {
-            Ok(()) => ControlFlow::Continue(()),
-            Err(_) => ControlFlow::Break(()),
+        .run(move |report| {
+            watching.hear(report);
+            match printer.print(report) {
+                Ok(()) => ControlFlow::Continue(()),
+                Err(_) => ControlFlow::Break(()),
+            }
         })
         .await;
     signals.cancel().await;
@@ -91,6 +98,8 @@ struct Call {
     starting_capture: JoinHandle<()>,
     /// It was said already that nothing comes from the other side.
     is_missed: bool,
+    /// The picture that is sent, and the one that is received, once there is one.
+    pictures: [Option<Picture>; 2],
 }
 
 impl Client {
@@ -326,6 +335,7 @@ impl Client {
             outage: None,
             starting_capture,
             is_missed: false,
+            pictures: [None, None],
         });
         Ok(())
     }

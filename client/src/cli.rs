@@ -2,6 +2,8 @@
 
 mod devices;
 mod doctor;
+mod ice;
+mod observation;
 pub mod papers;
 pub mod profile;
 mod receiving;
@@ -19,11 +21,11 @@ use url::Url;
 use crate::config::{
     Callee, Config, Connection, Fingerprint, IcePolicy, Relay, Secret, Show, Token, Trust,
 };
-use crate::ice_servers::IceServers;
 use crate::media::{Media, VideoCodec, VideoFormat};
 use crate::signaller::relay_address;
 use crate::wire::is_encrypted;
 use doctor::DoctorArgs;
+use observation::ObservationArgs;
 use papers::PapersArgs;
 use profile::ProfileArgs;
 
@@ -70,6 +72,9 @@ pub struct Args {
     /// Print every report as a JSON object on a line
     #[arg(long)]
     json: bool,
+
+    #[command(flatten)]
+    observation: ObservationArgs,
 
     #[command(flatten)]
     profile: ProfileArgs,
@@ -133,14 +138,8 @@ pub struct ConnectionArgs {
     #[arg(long, env = "ALDIS_TOKEN", hide_env_values = true, value_name = "TOKEN", value_parser = secret)]
     token: Option<Secret>,
 
-    /// A STUN server, as stun://HOST:PORT, beside those the relay tells of
-    #[arg(long, value_name = "URL", value_parser = |text: &str| ice_server(text, "stun"))]
-    stun: Option<String>,
-
-    /// A TURN server, as turn://USER:PASSWORD@HOST:PORT with both percent-encoded; may be repeated.
-    /// Other users of this machine can read a command line; the variable ALDIS_TURN they cannot
-    #[arg(long, env = "ALDIS_TURN", hide_env_values = true, value_delimiter = ' ', value_name = "URL", value_parser = |text: &str| ice_server(text, "turn"))]
-    turn: Vec<String>,
+    #[command(flatten)]
+    ice: ice::IceArgs,
 
     /// By which ways peers may be reached
     #[arg(long, value_enum, default_value_t = Policy::All, value_name = "WAYS")]
@@ -245,6 +244,7 @@ impl Args {
                 None => Show::WindowWherePossible,
             },
             receiving: self.receiving.into_receiving(),
+            observation: self.observation.into_observation(),
             json: self.json,
             print_pipeline: self.print_pipeline,
             list_devices: self.listing.list_devices,
@@ -282,16 +282,15 @@ impl ConnectionArgs {
             (None, Some(token)) if !token.reveal().is_empty() => Token::Given(token),
             (None, _) => Token::None,
         };
+        let (ice, turn_trust) = self.ice.into_servers();
         Connection {
             relay: Relay {
                 server: self.server,
                 trust,
                 token,
             },
-            ice: IceServers {
-                stun: self.stun.into_iter().collect(),
-                turn: self.turn,
-            },
+            ice,
+            turn_trust,
             ice_policy: match self.ice_policy {
                 Policy::All => IcePolicy::All,
                 Policy::Relay => IcePolicy::Relay,
@@ -335,16 +334,6 @@ pub fn decimal_id(number: u32) -> PeerId {
 #[expect(clippy::unnecessary_wraps, reason = "clap's signature")]
 fn secret(text: &str) -> Result<Secret, String> {
     Ok(Secret::new(text))
-}
-
-fn ice_server(text: &str, scheme: &str) -> Result<String, String> {
-    match Url::parse(text) {
-        Ok(url) if url.scheme() == scheme && url.host_str().is_some() => Ok(text.into()),
-        Ok(url) if url.scheme() == "turns" => {
-            Err("TURN by TLS is nothing that libnice can do; use turn://".into())
-        }
-        Ok(_) | Err(_) => Err(format!("the address has to begin with {scheme}://")),
-    }
 }
 
 #[cfg(test)]
@@ -402,6 +391,17 @@ mod tests {
     }
 
     #[test]
+    fn turn_servers_by_tls_are_trusted_by_an_option_of_their_own() -> Result<(), clap::Error> {
+        let connection = |line: &str| Ok::<_, clap::Error>(config(line)?.connection);
+        let usual = connection("--turn turns://u:p@x --turn turn://u:p@x:1?transport=tcp")?;
+        assert_eq!(usual.ice.turn.len(), 2);
+        assert_eq!(usual.turn_trust, Trust::System);
+        let named = connection("--turn turns://u:p@x:443 --turn-ca ca.pem")?;
+        assert_eq!(named.turn_trust, Trust::Authorities("ca.pem".into()));
+        Ok(())
+    }
+
+    #[test]
     fn odd_sizes_become_even() -> Result<(), clap::Error> {
         let format = config("--width 101 --height 55")?.media.format;
         assert_eq!((format.width, format.height), (100, 54));
@@ -430,7 +430,8 @@ mod tests {
             "--video nothing",
             "--stun turn://x:1",
             "--turn stun://x:1",
-            "--turn turns://u:p@x:1",
+            "--turn turns://x:1",
+            "--turn turns://u:p@x:1?transport=udp",
             "extra",
         ] {
             assert!(config(line).is_err(), "{line}");

@@ -11,6 +11,7 @@ use url::Url;
 
 use crate::ice_servers::IceServers;
 use crate::media::{Media, VideoSource};
+use crate::observation::Observation;
 use crate::receiving::Receiving;
 
 /// All that one client is told.
@@ -28,6 +29,8 @@ pub struct Config {
     pub show: Show,
     /// What else becomes of it.
     pub receiving: Receiving,
+    /// How it can be looked into while it runs.
+    pub observation: Observation,
     /// Whether reports are JSON.
     pub json: bool,
     /// Say what would be captured, as a command, and do nothing.
@@ -55,12 +58,14 @@ impl Config {
                     token: Token::None,
                 },
                 ice: IceServers::default(),
+                turn_trust: Trust::System,
                 ice_policy: IcePolicy::All,
                 local_address: None,
             },
             media: Media::default(),
             show: Show::Nowhere,
             receiving: Receiving::default(),
+            observation: Observation::default(),
             json: false,
             print_pipeline: false,
             list_devices: false,
@@ -86,6 +91,8 @@ pub struct Connection {
     pub relay: Relay,
     /// STUN and TURN servers given by hand; those the relay tells of come behind them.
     pub ice: IceServers,
+    /// Who has to vouch for TURN servers that are spoken to by TLS.
+    pub turn_trust: Trust,
     /// By which ways peers may be reached.
     pub ice_policy: IcePolicy,
     /// Use this address alone for ICE.
@@ -103,7 +110,7 @@ pub struct Relay {
     pub token: Token,
 }
 
-/// Who has to vouch for a relay.
+/// Who has to vouch for a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Trust {
     /// An authority that this system trusts.

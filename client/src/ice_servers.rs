@@ -4,13 +4,16 @@ use std::fmt::{self, Write as _};
 use std::time::Duration;
 
 use serde::Deserialize;
-use url::Host;
+use url::{Host, Url};
 
 /// The most servers of each kind that are taken from a relay.
 pub const MAX_SERVERS: usize = 16;
 
 /// The port of STUN and TURN where none is named.
 const USUAL_PORT: u16 = 3478;
+
+/// The port of TURN by TLS where none is named.
+const USUAL_TLS_PORT: u16 = 5349;
 
 /// How often a relay is asked at the most, whatever it says about the lifetime of its answer.
 const SHORTEST_REFRESH: Duration = Duration::from_secs(1);
@@ -23,7 +26,8 @@ const LONGEST_REFRESH: Duration = Duration::from_secs(24 * 3600);
 pub struct IceServers {
     /// `stun://host:port`
     pub stun: Vec<String>,
-    /// `turn://user:password@host:port?transport=udp`, user and password percent-encoded.
+    /// `turn://user:password@host:port?transport=udp`, user and password percent-encoded; `turns://`
+    /// for TLS.
     pub turn: Vec<String>,
 }
 
@@ -34,6 +38,40 @@ pub struct Lease {
     pub servers: IceServers,
     /// For how long their credentials hold; `None` when the relay does not say.
     pub lifetime: Option<Duration>,
+}
+
+/// A TURN server that is spoken to by TLS. The credentials are secret, so there is no `Debug`.
+pub struct TlsServer {
+    /// `user:password`, both percent-encoded.
+    pub credentials: String,
+    /// Its name or address, without brackets.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+}
+
+impl TlsServer {
+    /// Where it is, for people.
+    pub fn place(&self) -> String {
+        match self.host.contains(':') {
+            true => format!("[{}]:{}", self.host, self.port),
+            false => format!("{}:{}", self.host, self.port),
+        }
+    }
+}
+
+/// Reads `turns://user:password@host:port?transport=tcp`; `None` when it is something else.
+pub fn tls_server(url: &str) -> Option<TlsServer> {
+    let url = Url::parse(url).ok()?;
+    let goes_by_tcp = matches!(url.query(), None | Some("transport=tcp"));
+    if url.scheme() != "turns" || !goes_by_tcp {
+        return None;
+    }
+    Some(TlsServer {
+        credentials: format!("{}:{}", url.username(), url.password()?),
+        host: url.host_str()?.trim_matches(['[', ']']).to_owned(),
+        port: url.port().unwrap_or(USUAL_TLS_PORT),
+    })
 }
 
 impl IceServers {
@@ -123,11 +161,11 @@ impl Entry {
     fn add(&self, url: &str, servers: &mut IceServers) {
         match (parse_url(url), &self.username, &self.credential) {
             (Some(("stun", place)), ..) => servers.stun.push(format!("stun://{place}")),
-            (Some(("turn", place)), Some(user), Some(password)) => {
+            (Some((scheme @ ("turn" | "turns"), place)), Some(user), Some(password)) => {
                 let (user, password) = (Encoded(user), Encoded(password));
                 servers
                     .turn
-                    .push(format!("turn://{user}:{password}@{place}"));
+                    .push(format!("{scheme}://{user}:{password}@{place}"));
             }
             _ => tracing::debug!("an ICE server of the relay cannot be used"),
         }
@@ -136,27 +174,29 @@ impl Entry {
 
 /// The scheme of a STUN or TURN address and what is behind it, made anew from its parts
 /// ([RFC 7064](https://www.rfc-editor.org/rfc/rfc7064#section-3.1),
-/// [RFC 7065](https://www.rfc-editor.org/rfc/rfc7065#section-3.1)). TURN by TLS, `turns:`, is left out:
-/// libnice would speak to such a server without TLS.
+/// [RFC 7065](https://www.rfc-editor.org/rfc/rfc7065#section-3.1)). TURN by DTLS, `turns:` by UDP, is
+/// left out: nobody here speaks it.
 fn parse_url(url: &str) -> Option<(&str, String)> {
     let (scheme, rest) = url.split_once(':')?;
     let (place, query) = match rest.split_once('?') {
         Some((place, query)) => (place, Some(query)),
         None => (rest, None),
     };
-    if !matches!(scheme, "stun" | "turn") {
-        return None;
-    }
+    let usual_port = match scheme {
+        "stun" | "turn" => USUAL_PORT,
+        "turns" => USUAL_TLS_PORT,
+        _ => return None,
+    };
     let (host, port) = match place.rsplit_once(':') {
         // The colons of an address of IPv6 are inside of brackets.
         Some((host, port)) if !port.contains(']') => (host, port.parse::<u16>().ok()?),
-        _ => (place, USUAL_PORT),
+        _ => (place, usual_port),
     };
     let host = Host::parse(host).ok()?;
     let transport = match (scheme, query) {
         (_, None) => "",
         ("turn", Some("transport=udp")) => "?transport=udp",
-        ("turn", Some("transport=tcp")) => "?transport=tcp",
+        ("turn" | "turns", Some("transport=tcp")) => "?transport=tcp",
         (_, Some(_)) => return None,
     };
     (port != 0).then(|| (scheme, format!("{host}:{port}{transport}")))
@@ -179,10 +219,8 @@ impl fmt::Display for Encoded<'_> {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-    use url::Url;
-
     use super::*;
+    use proptest::prelude::*;
 
     fn parse(json: &str) -> IceServers {
         Lease::parse(json.as_bytes()).expect("servers").servers
@@ -218,6 +256,7 @@ mod tests {
     #[test]
     fn what_cannot_be_used_is_left_out() {
         assert_eq!(turn("turn:h"), ["turn://u:p@h:3478"]);
+        assert_eq!(turn("turns:h"), ["turns://u:p@h:5349"]);
         for url in [
             "turn:",
             "turn:h:0",
@@ -225,7 +264,7 @@ mod tests {
             "turn:h:x",
             "turn://h",
             "turn:a@h",
-            "turns:h",
+            "turns:h?transport=udp",
             "turn:h?transport=quic",
             "turn:h?transport=tcp&x=1",
             "turn:two words",
@@ -238,6 +277,34 @@ mod tests {
         let no_credentials = parse(r#"{"iceServers":[{"urls":"turn:h"},{"urls":["stun:h"]}]}"#);
         assert!(no_credentials.turn.is_empty());
         assert_eq!(no_credentials.stun, ["stun://h:3478"]);
+    }
+
+    #[test]
+    fn a_server_by_tls_is_taken_apart() {
+        let parts = |url: &str| {
+            let server = tls_server(url)?;
+            Some((server.credentials.clone(), server.place(), server.port))
+        };
+        let some =
+            |credentials: &str, place: &str, port| Some((credentials.into(), place.into(), port));
+        assert_eq!(
+            parts("turns://1790%3Acam:a%2Bb%40@h.example.org:443?transport=tcp"),
+            some("1790%3Acam:a%2Bb%40", "h.example.org:443", 443)
+        );
+        assert_eq!(parts("turns://u:p@h"), some("u:p", "h:5349", 5349));
+        assert_eq!(
+            parts("turns://u:p@[2001:db8::1]:1"),
+            some("u:p", "[2001:db8::1]:1", 1)
+        );
+        for url in [
+            "turn://u:p@h",
+            "turns://h",
+            "turns://u@h",
+            "turns://u:p@h?transport=udp",
+            "",
+        ] {
+            assert_eq!(parts(url), None, "{url}");
+        }
     }
 
     #[test]

@@ -22,7 +22,10 @@ fn main() -> ExitCode {
         let display = config.display();
         return program::run("client", json, |printer| devices::list(display, printer));
     }
-    program::run("client", json, |printer| call::run(config, printer))
+    let gst_log = config.observation.gst_log.clone();
+    program::run_logging("client", json, gst_log.as_deref(), |printer| {
+        call::run(config, printer)
+    })
 }
 
 /// One line for each kind that is sent.

@@ -38,6 +38,7 @@ use crate::receive::{self, FirstFrame, Outputs, ReceiveCounters};
 use crate::record::plan::Note;
 use crate::record::recorder::Recorder;
 use crate::stats::Counters;
+use crate::turn_tls::{Tunnels, TurnTls};
 use outgoing::Outgoing;
 use progress::Seen;
 use transport::Arrivals;
@@ -67,6 +68,8 @@ pub struct PeerSettings {
     pub outputs: Outputs,
     /// The STUN and TURN servers.
     pub ice: IceServers,
+    /// How TURN servers are spoken to by TLS.
+    pub turn_tls: TurnTls,
     /// By which ways the peer may be reached.
     pub ice_policy: IcePolicy,
     /// Use this address alone for ICE.
@@ -134,6 +137,8 @@ pub struct PeerConnection {
     turn: (usize, bool),
     /// What webrtcbin is still asked for. It must not be taken down meanwhile.
     negotiations: Vec<JoinHandle<()>>,
+    /// The ways to TURN servers by TLS: there as long as webrtcbin is.
+    _tunnels: Tunnels,
 }
 
 impl PeerConnection {
@@ -144,7 +149,8 @@ impl PeerConnection {
     pub fn new(settings: &PeerSettings, listener: Listener) -> Result<Self, anyhow::Error> {
         let pipeline = gst::Pipeline::new();
         settings.timeline.rule(&pipeline);
-        let webrtc = transport::webrtcbin(settings)?;
+        let (turn, tunnels) = settings.turn_tls.open(&settings.ice.turn);
+        let webrtc = transport::webrtcbin(settings, &turn)?;
         let arrivals = Arc::<Arrivals>::default();
         let told = Arc::clone(&listener);
         transport::prepare(&webrtc, Arc::clone(&arrivals), move || {
@@ -170,6 +176,7 @@ impl PeerConnection {
                 settings.ice_policy == IcePolicy::Relay,
             ),
             negotiations: Vec::new(),
+            _tunnels: tunnels,
         };
         peer.watch_bus()?;
         peer.watch_webrtcbin();

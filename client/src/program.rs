@@ -9,6 +9,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::allocator;
 use crate::failure::Failure;
+use crate::gst_log;
 use crate::plugins;
 use crate::printer::Printer;
 use crate::report::Report;
@@ -22,9 +23,22 @@ pub fn run<W>(name: &str, json: bool, work: impl FnOnce(Printer) -> W) -> ExitCo
 where
     W: Future<Output = Result<(), Failure>>,
 {
+    run_logging(name, json, None, work)
+}
+
+/// The same, and has GStreamer log more, written as in `GST_DEBUG`.
+pub fn run_logging<W>(
+    name: &str,
+    json: bool,
+    gst_log: Option<&str>,
+    work: impl FnOnce(Printer) -> W,
+) -> ExitCode
+where
+    W: Future<Output = Result<(), Failure>>,
+{
     let allocator = allocator::settle();
     tracing_subscriber::fmt()
-        .with_env_filter(filter())
+        .with_env_filter(filter(gst_log))
         .with_ansi(io::stderr().is_terminal())
         .with_writer(io::stderr)
         .init();
@@ -33,7 +47,12 @@ where
     }
     quieten_libnice();
     let (printer, written) = Printer::new(json);
-    let outcome = plugins::start().and_then(|()| async_std::task::block_on(work(printer.clone())));
+    let outcome = plugins::start().and_then(|()| {
+        if gst_log::is_wanted(gst_log) {
+            gst_log::carry(gst_log);
+        }
+        async_std::task::block_on(work(printer.clone()))
+    });
     let mut code = ExitCode::SUCCESS;
     if let Err(failure) = outcome {
         let exit_code = failure.kind.exit_code();
@@ -55,11 +74,18 @@ where
 }
 
 /// What is logged, by `RUST_LOG`.
-fn filter() -> EnvFilter {
-    let asked = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    // It would show keys that are made of passwords.
-    let silenced = "stun_types=off".parse();
-    silenced.map_or_else(|_| EnvFilter::new("info"), |off| asked.add_directive(off))
+fn filter(gst_log: Option<&str>) -> EnvFilter {
+    let mut filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let says_of_gst = std::env::var("RUST_LOG").is_ok_and(|said| said.contains("gst"));
+    // Keys that are made of passwords would be shown; and what is asked for of GStreamer is chosen by
+    // its own means.
+    let gst = (!says_of_gst && gst_log::is_wanted(gst_log)).then_some("gst=trace");
+    for directive in ["stun_types=off"].into_iter().chain(gst) {
+        if let Ok(directive) = directive.parse() {
+            filter = filter.add_directive(directive);
+        }
+    }
+    filter
 }
 
 /// Takes what libnice warns of into the log of those who look into something: nobody else can do

@@ -89,7 +89,7 @@ pub enum Report {
     /// Something happened to what is recorded.
     Recording(Note),
     /// The last second in figures.
-    Stats(Rates),
+    Stats(Box<Rates>),
     /// The call is over.
     Ended {
         /// Why, in words.

@@ -31,6 +31,12 @@ pub struct Flow {
     pub packets: u64,
     /// RTP packets that did not arrive.
     pub lost: u64,
+    /// Times that packets were asked for again: by the peer when sending, by us when receiving.
+    pub nacks: u64,
+    /// Times that a key frame was asked for because a picture was lost, likewise.
+    pub plis: u64,
+    /// How unevenly packets arrive at whoever receives (RFC 3550, section 6.4.1).
+    pub jitter: Option<Duration>,
 }
 
 /// What happened between two readings of the counters.
@@ -61,6 +67,33 @@ pub struct FlowRates {
     pub frames: u64,
     /// Buffers of sound since the call began.
     pub audio_buffers: u64,
+    /// Bytes of RTP with pictures since the call began.
+    pub video_bytes: u64,
+    /// Bytes of RTP with sound since the call began.
+    pub audio_bytes: u64,
+    /// RTP packets since the call began.
+    pub packets: u64,
+    /// Lost packets since the call began.
+    pub lost: u64,
+    /// Requests to send packets again since the call began.
+    pub nacks: u64,
+    /// Requests for a key frame since the call began.
+    pub plis: u64,
+    /// How unevenly packets arrive, in milliseconds; `null` until that is known.
+    pub jitter_ms: Option<f64>,
+    /// The picture, as it began; `null` until there is one.
+    pub video: Option<Picture>,
+}
+
+/// A picture that is sent or received.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Picture {
+    /// The codec's name.
+    pub codec: String,
+    /// Width in pixels.
+    pub width: u32,
+    /// Height in pixels.
+    pub height: u32,
 }
 
 impl Rates {
@@ -98,6 +131,16 @@ impl FlowRates {
             },
             frames: after.frames,
             audio_buffers: after.audio_buffers,
+            video_bytes: after.video_bytes,
+            audio_bytes: after.audio_bytes,
+            packets: after.packets,
+            lost: after.lost,
+            nacks: after.nacks,
+            plis: after.plis,
+            jitter_ms: after
+                .jitter
+                .map(|jitter| tenths(jitter.as_secs_f64() * 1000.0)),
+            video: None,
         }
     }
 }
@@ -118,7 +161,11 @@ impl fmt::Display for FlowRates {
             f,
             "{:.1} fps, video {:.0}, audio {:.0} kbit/s, loss {:.1} %",
             self.fps, self.video_kbps, self.audio_kbps, self.loss_percent
-        )
+        )?;
+        match self.jitter_ms {
+            Some(jitter) => write!(f, ", jitter {jitter:.1} ms"),
+            None => Ok(()),
+        }
     }
 }
 

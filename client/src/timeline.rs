@@ -1,5 +1,8 @@
 //! The clock that all pipelines of a process share.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
+use gst::glib::WeakRef;
 use gst::prelude::*;
 
 /// The clock and the zero that all pipelines of a process share, so that a frame's running time in
@@ -8,13 +11,19 @@ use gst::prelude::*;
 pub struct Timeline {
     clock: gst::Clock,
     zero: gst::ClockTime,
+    /// The pipelines on this timeline, to be drawn. On no frame's way.
+    ruled: Arc<Mutex<Vec<WeakRef<gst::Pipeline>>>>,
 }
 
 impl Default for Timeline {
     fn default() -> Self {
         let clock = gst::SystemClock::obtain();
         let zero = clock.time();
-        Self { clock, zero }
+        Self {
+            clock,
+            zero,
+            ruled: Arc::default(),
+        }
     }
 }
 
@@ -24,6 +33,22 @@ impl Timeline {
         pipeline.use_clock(Some(&self.clock));
         pipeline.set_start_time(gst::ClockTime::NONE);
         pipeline.set_base_time(self.zero);
+        let mut ruled = self.ruled.lock().unwrap_or_else(PoisonError::into_inner);
+        ruled.retain(|pipeline| pipeline.upgrade().is_some());
+        ruled.push(pipeline.downgrade());
+    }
+
+    /// All pipelines on this timeline, each by its name and as Graphviz takes it. Properties of
+    /// elements are in it, passwords too.
+    pub fn drawings(&self) -> Vec<(String, String)> {
+        let ruled = self.ruled.lock().unwrap_or_else(PoisonError::into_inner);
+        let pipelines: Vec<_> = ruled.iter().filter_map(WeakRef::upgrade).collect();
+        drop(ruled);
+        let draw = |pipeline: &gst::Pipeline| {
+            let graph = pipeline.debug_to_dot_data(gst::DebugGraphDetails::all());
+            (pipeline.name().to_string(), graph.to_string())
+        };
+        pipelines.iter().map(draw).collect()
     }
 }
 

@@ -22,6 +22,7 @@ use client::peer::{
     PeerSettings, SendError,
 };
 use client::receive::Outputs;
+use client::turn_tls::TurnTls;
 use protocol::SdpType;
 
 /// How long anything here may take.
@@ -100,6 +101,7 @@ fn settings() -> PeerSettings {
         ice_policy: IcePolicy::All,
         local_address: Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
         data: true,
+        turn_tls: TurnTls::default(),
     }
 }
 

@@ -113,6 +113,18 @@ export class RoomClient extends Client {
   }
 }
 
+/** Four colours, over which a black square moves from left to right: what lavfi draws. */
+export function film(width, height, framerate) {
+  const half = `${width / 2}x${height / 2}:r=${framerate}`;
+  const quarter = (colour, name) => `color=${colour}:s=${half}[${name}]`;
+  return [
+    quarter('0xc00000', 'a'), quarter('0x00c000', 'b'), quarter('0x0000c0', 'c'), quarter('0xc0c0c0', 'd'),
+    '[a][b]hstack[top]', '[c][d]hstack[bottom]', '[top][bottom]vstack[all]',
+    `color=black:s=80x80:r=${framerate}[square]`,
+    `[all][square]overlay=x='mod(t*240\\,${width - 80})':y=${height / 2 - 40}`,
+  ].join(';');
+}
+
 /** An X server without a monitor, on which something known moves. */
 export class Screen extends Program {
   static async start(width = 1280, height = 720) {
@@ -128,14 +140,7 @@ export class Screen extends Program {
 
   /** Fills the screen with four colours, over which a black square moves from left to right. */
   async play(width = 1280, height = 720, framerate = 30) {
-    const half = `${width / 2}x${height / 2}:r=${framerate}`;
-    const quarter = (colour, name) => `color=${colour}:s=${half}[${name}]`;
-    const graph = [
-      quarter('0xc00000', 'a'), quarter('0x00c000', 'b'), quarter('0x0000c0', 'c'), quarter('0xc0c0c0', 'd'),
-      '[a][b]hstack[top]', '[c][d]hstack[bottom]', '[top][bottom]vstack[all]',
-      `color=black:s=80x80:r=${framerate}[square]`,
-      `[all][square]overlay=x='mod(t*240\\,${width - 80})':y=${height / 2 - 40}`,
-    ].join(';');
+    const graph = film(width, height, framerate);
     this.player = new Program(
       'ffplay',
       ['-v', 'error', '-noborder', '-left', '0', '-top', '0', '-f', 'lavfi', '-i', graph],

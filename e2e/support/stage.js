@@ -62,8 +62,8 @@ export class Stage {
   }
 
   /** @param {string[]} credentials the options of coturn that say who may use it */
-  turnServer(credentials) {
-    return this.keep(TurnServer.start(credentials));
+  turnServer(credentials, options) {
+    return this.keep(TurnServer.start(credentials, options));
   }
 
   sound() {

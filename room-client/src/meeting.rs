@@ -278,7 +278,7 @@ impl Meeting {
         let Some(link) = self.links.get_mut(peer) else {
             return;
         };
-        let rates = link.rates(counters);
+        let rates = Box::new(link.rates(counters));
         self.report(Report::Stats {
             peer: peer.clone(),
             rates,

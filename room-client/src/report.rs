@@ -58,7 +58,7 @@ pub(crate) enum Report {
         #[serde(serialize_with = "as_text")]
         peer: PeerId,
         #[serde(flatten)]
-        rates: Rates,
+        rates: Box<Rates>,
     },
     /// There is no connection with a peer, or none any more; the others are not touched.
     PeerFailed {

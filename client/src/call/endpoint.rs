@@ -8,6 +8,7 @@ use crate::capture::{Capture, Timeline};
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::inbox::Inbox;
+use crate::observation::Observation;
 use crate::report::Report;
 
 /// One end of calls: it stays registered at its relay, calls or is called, sends what it captures and
@@ -61,6 +62,16 @@ impl Endpoint {
             ways,
             inbox,
         })
+    }
+
+    /// How it can be looked into.
+    pub(super) fn observation(&self) -> &Observation {
+        &self.config.observation
+    }
+
+    /// The timeline of all its pipelines.
+    pub(super) fn timeline(&self) -> &Timeline {
+        &self.timeline
     }
 
     /// What steers it once it runs.

@@ -10,15 +10,17 @@ use futures_util::StreamExt as _;
 
 use super::CLOSE_DEADLINE;
 use crate::capture::{Capture, Timeline};
-use crate::config::{Connection, Show};
+use crate::config::{Connection, Show, Trust};
 use crate::failure::{Failure, FailureKind};
 use crate::graph;
+use crate::ice_servers::IceServers;
 use crate::media::{Kind, Media};
 use crate::negotiation::Step;
 use crate::peer::{PeerConnection, PeerEvent, PeerSettings};
 use crate::plugins;
 use crate::receive::{self, Outputs};
 use crate::receiving::{Play, Receiving};
+use crate::turn_tls::TurnTls;
 
 /// Builds what will be captured and encoded, without starting any of it.
 ///
@@ -43,11 +45,13 @@ pub async fn prepare(
     show: Show,
     receiving: &Receiving,
 ) -> Result<PeerSettings, Failure> {
+    let turn_tls = turn_tls(&connection.turn_trust).await?;
     let settings = PeerSettings {
         media: media.clone(),
         timeline,
         outputs: outputs(show, receiving.clone()).await?,
         ice: connection.ice.clone(),
+        turn_tls,
         ice_policy: connection.ice_policy,
         local_address: connection.local_address,
         data: false,
@@ -71,6 +75,17 @@ pub fn watch_signals(stop: impl Fn() -> bool + Send + 'static) -> Result<JoinHan
     Ok(task::spawn(async move {
         while signals.next().await.is_some() && stop() {}
     }))
+}
+
+/// What is named by hand is read now, so that it fails now. What the system trusts is read when a TURN
+/// server needs it.
+async fn turn_tls(trust: &Trust) -> Result<TurnTls, Failure> {
+    let turn_tls = TurnTls::new(trust.clone());
+    if *trust != Trust::System {
+        let reading = turn_tls.clone();
+        task::spawn_blocking(move || reading.connector()).await?;
+    }
+    Ok(turn_tls)
 }
 
 /// Where what comes in is shown and played.
@@ -99,8 +114,9 @@ async fn outputs(show: Show, receiving: Receiving) -> Result<Outputs, Failure> {
 }
 
 /// Makes one offer and the decoders for what it asks for, and throws them away: plugins are loaded
-/// then, and the certificate that all connections of the process share is made.
-async fn warm_up(settings: PeerSettings) {
+/// then, and the certificate that all connections of the process share is made. No server is asked.
+async fn warm_up(mut settings: PeerSettings) {
+    settings.ice = IceServers::default();
     let codecs = Kind::ALL.map(|kind| settings.media.preferred(kind));
     task::spawn_blocking(move || receive::warm_up(&codecs)).await;
     let (described, done) = bounded(1);

@@ -4,9 +4,9 @@ use super::Client;
 use crate::media::Kind;
 use crate::peer::CandidatePair;
 use crate::receive::FirstFrame;
-use crate::report::{Connection, Report};
+use crate::report::{Connection, Direction, Report};
 use crate::safety_words::SafetyWords;
-use crate::stats::Counters;
+use crate::stats::{Counters, Picture};
 
 impl Client {
     pub(super) fn report_connected(&mut self, pair: CandidatePair) {
@@ -35,6 +35,7 @@ impl Client {
         let track = self.capture.track(codec);
         let (width, height) = track.and_then(|track| track.size()).unwrap_or_default();
         let codec = codec.to_string();
+        self.remember_picture(Direction::Sent, &codec, (width, height));
         self.report(Report::FirstFrameSent {
             kind,
             codec,
@@ -46,6 +47,7 @@ impl Client {
     pub(super) fn report_first_received(&mut self, frame: &FirstFrame) {
         let (width, height) = frame.size.unwrap_or_default();
         let (kind, codec) = (frame.codec.kind(), frame.codec.to_string());
+        self.remember_picture(Direction::Received, &codec, (width, height));
         self.report(Report::FirstFrameReceived {
             track: frame.track,
             kind,
@@ -55,10 +57,30 @@ impl Client {
         });
     }
 
+    /// Sound has no size.
+    fn remember_picture(&mut self, direction: Direction, codec: &str, (width, height): (u32, u32)) {
+        let Some(call) = self.call.as_mut().filter(|_| width > 0) else {
+            return;
+        };
+        let [sent, received] = &mut call.pictures;
+        let picture = match direction {
+            Direction::Sent => sent,
+            Direction::Received => received,
+        };
+        // Of several that come in, the first is the one that is counted.
+        picture.get_or_insert_with(|| Picture {
+            codec: codec.to_owned(),
+            width,
+            height,
+        });
+    }
+
     pub(super) fn report_rates(&mut self, counters: Counters) {
         self.miss_media(&counters);
         let Some(call) = &mut self.call else { return };
-        let rates = call.link.rates(counters);
-        self.report(Report::Stats(rates));
+        let mut rates = call.link.rates(counters);
+        let [sent, received] = &call.pictures;
+        (rates.sent.video, rates.received.video) = (sent.clone(), received.clone());
+        self.report(Report::Stats(Box::new(rates)));
     }
 }

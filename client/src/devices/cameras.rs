@@ -92,24 +92,27 @@ pub fn offered(path: &str) -> Result<Vec<Form>, Failure> {
     if let Err(error) = OpenOptions::new().read(true).write(true).open(path) {
         return Err(refused(path, &error));
     }
-    let failed = || {
-        let holders = who_holds(path);
-        match holders.is_empty() {
-            true => unusable(path),
-            false => busy(path, &holders),
-        }
-    };
     let source = gst::ElementFactory::make("v4l2src")
         .property("device", path)
         .build()
         .map_err(|_| crate::plugins::lacking(&["v4l2src"]))?;
+    let bus = gst::Bus::new();
+    source.set_bus(Some(&bus));
     let opened = source.set_state(gst::State::Ready);
     let caps = source.static_pad("src").map(|pad| pad.query_caps(None));
     let _ = source.set_state(gst::State::Null);
-    match (opened, caps) {
-        (Ok(_), Some(caps)) => Ok(forms(&caps)),
-        (Ok(_) | Err(_), _) => Err(failed()),
+    if let (Ok(_), Some(caps)) = (opened, caps) {
+        return Ok(forms(&caps));
     }
+    let told = bus.pop_filtered(&[gst::MessageType::Error]);
+    let is_busy = told.is_some_and(|message| {
+        matches!(message.view(), gst::MessageView::Error(error)
+            if error.error().matches(gst::ResourceError::Busy))
+    });
+    Err(match is_busy {
+        true => busy(path, &who_holds(path)),
+        false => unusable(path),
+    })
 }
 
 /// Why a camera that was chosen gives no pictures, from what `v4l2src` says of it on its bus.

@@ -6,7 +6,7 @@ use std::path::Path;
 /// How many processes are named.
 const MAX_NAMED: usize = 5;
 
-/// The processes that have `path` open, each as its name and number, as far as we may look: those of
+/// The other processes that have `path` open, each as its name and number, as far as we may look: those of
 /// other users only as root. Reads `/proc` ([proc(5)](https://man7.org/linux/man-pages/man5/proc.5.html)).
 pub fn who_holds(path: &str) -> Vec<String> {
     let Ok(device) = fs::canonicalize(path) else {
@@ -20,6 +20,9 @@ pub fn who_holds(path: &str) -> Vec<String> {
         .filter(|process| holds(&process.path(), &device))
         .filter_map(|process| {
             let number: u32 = process.file_name().to_str()?.parse().ok()?;
+            if number == std::process::id() {
+                return None;
+            }
             let name = fs::read_to_string(process.path().join("comm")).unwrap_or_default();
             Some(format!("{} (process {number})", name.trim().escape_debug()))
         })
@@ -45,12 +48,17 @@ mod tests {
         let own = std::env::current_exe()?;
         let path = own.to_string_lossy();
         assert!(who_holds("/nonexistent").is_empty());
-        let number = std::process::id();
-        let names_us = |holder: &String| holder.ends_with(&format!("(process {number})"));
-        let held = fs::File::open(&own)?;
-        assert!(who_holds(&path).iter().any(names_us));
-        drop(held);
-        assert!(!who_holds(&path).iter().any(names_us));
+        let ours = fs::File::open(&own)?;
+        let mut holder = std::process::Command::new("sleep")
+            .arg("300")
+            .stdin(ours)
+            .spawn()?;
+        let held = who_holds(&path);
+        holder.kill()?;
+        holder.wait()?;
+        let name = format!("sleep (process {})", holder.id());
+        assert!(held.contains(&name), "{held:?}");
+        assert!(!who_holds(&path).contains(&name));
         Ok(())
     }
 }

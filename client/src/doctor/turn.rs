@@ -2,20 +2,18 @@
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::Arc;
 use std::time::Duration;
 
 use async_std::future::timeout;
 use async_std::io::timeout as within;
 use async_std::net::{TcpStream, ToSocketAddrs as _, UdpSocket};
-use futures_rustls::TlsConnector;
+use async_std::task;
 use futures_util::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use rustls::pki_types::ServerName;
 
 use super::stun::{self, Answer, Credentials, Server, Transport};
 use super::{Asked, Outcome};
-use crate::config::Trust;
-use crate::wire::tls_config;
+use crate::turn_tls::TurnTls;
 
 /// How long to wait for an answer by UDP before asking again, each time.
 const UDP_PATIENCE: [Duration; 3] = [
@@ -34,8 +32,13 @@ const MAX_ANSWER_BYTES: usize = 2048;
 const MAX_STRAYS: usize = 16;
 
 /// Asks a server for what it is there for, by one transport.
-pub async fn ask(server: &Server, transport: Transport, is_turn: bool) -> Asked {
-    let outcome = match open(server, transport).await {
+pub async fn ask(
+    server: &Server,
+    transport: Transport,
+    is_turn: bool,
+    turn_tls: &TurnTls,
+) -> Asked {
+    let outcome = match open(server, transport, turn_tls).await {
         Ok(line) if is_turn => allocate(line, server.credentials.as_ref()).await,
         Ok(line) => bind(line).await,
         Err(error) => Err(error),
@@ -98,7 +101,7 @@ enum Line {
 trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
-async fn open(server: &Server, transport: Transport) -> io::Result<Line> {
+async fn open(server: &Server, transport: Transport, turn_tls: &TurnTls) -> io::Result<Line> {
     let addresses = (server.host.as_str(), server.port).to_socket_addrs();
     let address = addresses.await?.next();
     let address = address.ok_or_else(|| io::Error::other("its name leads to no address"))?;
@@ -115,10 +118,11 @@ async fn open(server: &Server, transport: Transport) -> io::Result<Line> {
     if transport == Transport::Tcp {
         return Ok(Line::Stream(Box::new(stream)));
     }
-    let config =
-        tls_config(&Trust::System).map_err(|failure| io::Error::other(failure.sentence))?;
+    let turn_tls = turn_tls.clone();
+    let connector = task::spawn_blocking(move || turn_tls.connector()).await;
+    let connector = connector.map_err(|failure| io::Error::other(failure.sentence))?;
     let name = ServerName::try_from(server.host.clone()).map_err(io::Error::other)?;
-    let connecting = TlsConnector::from(Arc::new(config)).connect(name, stream);
+    let connecting = connector.connect(name, stream);
     let stream = within(STREAM_PATIENCE, connecting).await?;
     Ok(Line::Stream(Box::new(stream)))
 }

@@ -18,6 +18,7 @@ use crate::failure::Failure;
 use crate::peer::PeerSettings;
 use crate::printer::Printer;
 use crate::receive::Outputs;
+use crate::turn_tls::TurnTls;
 
 /// How long looking at one thing may take; what goes through the network has to know the relay first,
 /// and may take as long again.
@@ -67,6 +68,7 @@ async fn network(config: &Config) -> Vec<Finding> {
         ice_policy: connection.ice_policy,
         local_address: connection.local_address,
         data: false,
+        turn_tls: TurnTls::new(connection.turn_trust.clone()),
         ice,
     };
     let (asked, gathered) = join(
@@ -100,7 +102,7 @@ async fn ask_servers(settings: &PeerSettings) -> Vec<Finding> {
     let asking = questions
         .iter()
         .map(|(server, transport, is_turn)| async move {
-            let asking = turn::ask(server, *transport, *is_turn);
+            let asking = turn::ask(server, *transport, *is_turn, &settings.turn_tls);
             timeout(LOOK_DEADLINE, asking).await.ok()
         });
     let asked: Vec<Asked> = join_all(asking).await.into_iter().flatten().collect();

@@ -62,7 +62,11 @@ impl Arrivals {
     }
 }
 
-pub(super) fn webrtcbin(settings: &PeerSettings) -> Result<gst::Element, anyhow::Error> {
+/// `turn` has the TURN servers as libnice takes them.
+pub(super) fn webrtcbin(
+    settings: &PeerSettings,
+    turn: &[String],
+) -> Result<gst::Element, anyhow::Error> {
     let webrtc = gst::ElementFactory::make("webrtcbin")
         .property_from_str("bundle-policy", "max-bundle")
         .property("latency", JITTER_BUFFER_MS)
@@ -74,7 +78,7 @@ pub(super) fn webrtcbin(settings: &PeerSettings) -> Result<gst::Element, anyhow:
     if let Some(stun) = settings.ice.stun.first() {
         webrtc.set_property("stun-server", stun);
     }
-    for turn in &settings.ice.turn {
+    for turn in turn {
         if !webrtc.emit_by_name::<bool>("add-turn-server", &[turn]) {
             tracing::warn!("a TURN server was not accepted");
         }

@@ -54,6 +54,8 @@ pub(super) fn count(stats: &gst::Structure, streams: &Streams, counters: &mut Co
                     bytes,
                 );
                 counters.sent.packets += entry.get::<u64>("packets-sent").unwrap_or(0);
+                counters.sent.nacks += count_of(&entry, "nack-count");
+                counters.sent.plis += count_of(&entry, "pli-count");
             }
             Some(Type::InboundRtp) if ssrc == streams.video_in || ssrc == streams.audio_in => {
                 let bytes = entry.get::<u64>("bytes-received").unwrap_or(0);
@@ -66,13 +68,19 @@ pub(super) fn count(stats: &gst::Structure, streams: &Streams, counters: &mut Co
                 );
                 counters.received.packets += entry.get::<u64>("packets-received").unwrap_or(0);
                 counters.received.lost += lost(&entry);
+                counters.received.nacks += count_of(&entry, "nack-count");
+                counters.received.plis += count_of(&entry, "pli-count");
+                if ssrc == streams.video_in || counters.received.jitter.is_none() {
+                    counters.received.jitter = seconds(&entry, "jitter");
+                }
             }
             Some(Type::RemoteInboundRtp) => {
                 counters.sent.lost += lost(&entry);
-                let rtt = entry.get::<f64>("round-trip-time").unwrap_or(0.0);
-                if rtt > 0.0 && rtt.is_finite() {
-                    counters.rtt = Duration::try_from_secs_f64(rtt).ok();
+                if ssrc == streams.video_out || counters.sent.jitter.is_none() {
+                    counters.sent.jitter = seconds(&entry, "jitter");
                 }
+                let rtt = seconds(&entry, "round-trip-time").filter(|rtt| !rtt.is_zero());
+                counters.rtt = rtt.or(counters.rtt);
             }
             _ => {}
         }
@@ -117,6 +125,17 @@ fn add_bytes(flow: &mut Flow, ssrc: u64, video: u64, audio: u64, bytes: u64) {
     } else if ssrc == audio {
         flow.audio_bytes += bytes;
     }
+}
+
+/// Counts have 32 bits in some versions and 64 in others.
+fn count_of(entry: &gst::Structure, name: &str) -> u64 {
+    let count = entry.get::<u32>(name).map(u64::from);
+    count.or_else(|_| entry.get::<u64>(name)).unwrap_or(0)
+}
+
+/// A time in seconds, where it is one.
+fn seconds(entry: &gst::Structure, name: &str) -> Option<Duration> {
+    Duration::try_from_secs_f64(entry.get::<f64>(name).ok()?).ok()
 }
 
 /// A count of lost packets may be below zero, when packets came twice.
