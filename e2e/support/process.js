@@ -16,15 +16,18 @@ export class Program {
   /**
    * @param {string} file
    * @param {string[]} args
-   * @param {{ env?: Record<string, string>, name?: string, stdio?: import('node:child_process').StdioOptions }} [options]
+   * @param {{ env?: Record<string, string>, name?: string, within?: string[],
+   *   stdio?: import('node:child_process').StdioOptions }} [options] `within` is what starts it
+   *   somewhere else, as `ip netns exec NAME`
    */
-  constructor(file, args, { env = {}, name = file, stdio = ['ignore', 'pipe', 'pipe'] } = {}) {
+  constructor(file, args, { env = {}, name = file, within = [], stdio = ['ignore', 'pipe', 'pipe'] } = {}) {
     this.name = name;
     /** @type {string[]} */
     this.lines = [];
     /** @type {string[]} */
     this.errors = [];
-    this.child = spawn(file, args, { env: { ...process.env, ...env }, stdio });
+    const [first, ...rest] = [...within, file, ...args];
+    this.child = spawn(first, rest, { env: { ...process.env, ...env }, stdio });
     running.add(this);
     /** @type {Promise<{ code: number | null, signal: string | null }>} */
     this.exit = new Promise((resolve) => {

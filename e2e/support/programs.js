@@ -12,12 +12,12 @@ export const binaries = process.env.ALDIS_BIN ?? join(import.meta.dirname ?? '.'
 
 /** The relay. */
 export class Relay extends Program {
-  constructor(port, args, env) {
-    super(join(binaries, 'signalling'), ['--listen', `127.0.0.1:${port}`, ...args], { name: 'signalling', env });
+  constructor(port, args, env, { address = '127.0.0.1', within } = {}) {
+    super(join(binaries, 'signalling'), ['--listen', `${address}:${port}`, ...args], { name: 'signalling', env, within });
   }
 
-  static async start(port = 0, args = [], env = {}) {
-    const relay = new Relay(port, args, env);
+  static async start(port = 0, args = [], env = {}, where = {}) {
+    const relay = new Relay(port, args, env, where);
     const [, page, socket] = await relay.line(/page (https?:\S+)\s+WebSocket (wss?:\S+)/);
     relay.page = page;
     relay.url = socket;
@@ -72,11 +72,9 @@ export class Reporter extends Program {
 export class Client extends Reporter {
   constructor(relay, args, env = {}, { program = 'client', before = ['--show', 'none'], machine = undefined } = {}) {
     const all = ['--json', ...before, '--server', relay.url, ...args];
-    const file = join(binaries, program);
-    const options = { name: `${program} ${args.join(' ')}`, env };
     // `ip netns exec` becomes what it starts.
-    if (machine === undefined) super(file, all, options);
-    else super('ip', ['netns', 'exec', machine.name, file, ...all], options);
+    const within = machine && ['ip', 'netns', 'exec', machine.name];
+    super(join(binaries, program), all, { name: `${program} ${args.join(' ')}`, env, within });
   }
 
   /** Starts it and waits until the relay knows it. */

@@ -17,28 +17,28 @@ const TLS_PORT = 5349;
 export class TurnServer extends Program {
   /**
    * @param {string[]} credentials the options that say who may use it
-   * @param {{ address?: string, tls?: boolean, name?: string, before?: string[] }} [options] where it
-   *   listens; whether it speaks TLS as well, with a certificate that `name` is in; what it is started by
+   * @param {{ address?: string, tls?: boolean, name?: string, within?: string[] }} [options] where it
+   *   listens; whether it speaks TLS as well, with a certificate that `name` is in; what starts it somewhere else
    */
-  static async start(credentials, { address = ADDRESS, tls = false, name = `IP:${ADDRESS}`, before = [] } = {}) {
+  static async start(credentials, { address = ADDRESS, tls = false, name = `IP:${address}`, within = [] } = {}) {
     const home = mkdtempSync(join(tmpdir(), 'aldis-turn-'));
     const certificate = join(home, 'certificate.pem');
     if (tls) makeCertificate(certificate, join(home, 'key.pem'), name);
-    const [program, ...args] = [...before, 'turnserver',
+    const args = [
       '-n', '--no-cli', `--listening-ip=${address}`, `--relay-ip=${address}`, `--listening-port=${PORT}`,
       '--realm=aldis', '--fingerprint', '--no-dtls', ...credentials,
       ...(tls ? [`--tls-listening-port=${TLS_PORT}`, `--cert=${certificate}`, `--pkey=${home}/key.pem`] : ['--no-tls']),
       '--min-port=49160', '--max-port=49200', `--userdb=${home}/db`, `--pidfile=${home}/pid`,
       '--log-file=stdout', '--simple-log',
     ];
-    const turn = new TurnServer(program, args, { name: 'coturn' });
+    const turn = new TurnServer('turnserver', args, { name: 'coturn', within });
     turn.home = home;
     turn.certificate = certificate;
     turn.host = `${address}:${PORT}`;
     turn.tlsHost = `${address}:${TLS_PORT}`;
     // Asked from where it stands, which may be another network.
     const ask = `exec 3<>/dev/tcp/${address}/${tls ? TLS_PORT : PORT}`;
-    const [asking, ...words] = [...before, 'bash', '-c', ask];
+    const [asking, ...words] = [...within, 'bash', '-c', ask];
     await until('coturn listens', () => {
       if (turn.ended) throw new Error(`coturn ended: ${[...turn.lines, ...turn.errors].join('\n')}`);
       return spawnSync(asking, words).status === 0;

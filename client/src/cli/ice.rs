@@ -14,8 +14,8 @@ pub(super) struct IceArgs {
     #[arg(long, value_name = "URL", value_parser = stun_server)]
     stun: Option<String>,
 
-    /// A TURN server, as turn://USER:PASSWORD@HOST:PORT with both percent-encoded, with
-    /// ?transport=tcp behind it to reach it by TCP, or turns:// to reach it by TLS; may be repeated.
+    /// A TURN server, as turn://USER:PASSWORD@HOST:PORT with both percent-encoded, or turns://
+    /// to reach it by TLS; may be repeated.
     /// Other users of this machine can read a command line; the variable ALDIS_TURN they cannot
     #[arg(long, env = "ALDIS_TURN", hide_env_values = true, value_delimiter = ' ', value_name = "URL", value_parser = turn_server)]
     turn: Vec<String>,
