@@ -20,7 +20,7 @@ function assertSaneRates(rates) {
   assert.ok(audio > 5, `${audio} kbit/s of sound`);
 }
 
-for (const codec of ['vp8', 'h264', 'vp9', 'av1']) {
+for (const codec of ['vp8', 'h264']) {
   test(`the browser's camera and microphone arrive at the machine it calls, by ${codec}`, async (t) => {
     const stage = new Stage(t);
     const relay = await stage.relay();
@@ -33,7 +33,7 @@ for (const codec of ['vp8', 'h264', 'vp9', 'av1']) {
     assert.equal(connected.transport, 'udp');
     assert.match(`${connected.local} ${connected.remote}`, /^(host|prflx) (host|prflx)$/);
     const video = await client.report('first-frame-received', { where: ({ kind }) => kind === 'video' });
-    assert.equal(video.codec, { vp8: 'VP8', h264: 'H.264', vp9: 'VP9', av1: 'AV1' }[codec]);
+    assert.equal(video.codec, codec === 'vp8' ? 'VP8' : 'H.264');
     assert.ok(video.width >= 320 && video.height >= 180, `${video.width}x${video.height}`);
     await client.report('first-frame-received', { where: ({ kind }) => kind === 'audio' });
     const rates = await client.rates(4);

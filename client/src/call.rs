@@ -245,7 +245,7 @@ impl Client {
             PeerEvent::Closed => Happening::Closed,
             PeerEvent::DataChannel(_) | PeerEvent::Recording(_) => return None,
             PeerEvent::WindowClosed => return self.handle(Event::Stop("the window was closed")),
-            PeerEvent::FirstSent(kind) => return self.note(|this| this.report_first_sent(kind)),
+            PeerEvent::FirstSent(codec) => return self.note(|this| this.report_first_sent(codec)),
             PeerEvent::FirstReceived(frame) => {
                 return self.note(|this| this.report_first_received(&frame));
             }

@@ -50,12 +50,17 @@ impl Capture {
         let mut sources = Vec::new();
         let mut inputs = BTreeMap::new();
         for kind in Kind::ALL {
-            let Some(codec) = media.sent(kind) else {
+            if !media.sends(kind) {
                 continue;
-            };
-            let input = encoder::input(kind, media);
-            inputs.insert(codec, input.clone());
-            let feed = Arc::new(Feed::new(vec![input]));
+            }
+            let of_kind = media.codecs(kind).into_iter();
+            let of_kind: Vec<_> = of_kind
+                .map(|codec| (codec, encoder::input(kind, media)))
+                .collect();
+            let feed = Arc::new(Feed::new(
+                of_kind.iter().map(|(_, input)| input.clone()).collect(),
+            ));
+            inputs.extend(of_kind);
             feed.want(1);
             let failed = failed.clone();
             let source = Source::new(kind, 1, media, &feed, timeline, move |failure| {
@@ -73,8 +78,9 @@ impl Capture {
             failures,
         }));
         for kind in Kind::ALL {
-            if let Some(codec) = media.sent(kind) {
-                capture.0.with_encoder(codec, |_| ())?;
+            // The others are made when a peer takes one of them.
+            if let Some(codec) = media.codecs(kind).first().filter(|_| media.sends(kind)) {
+                capture.0.with_encoder(*codec, |_| ())?;
             }
         }
         Ok(capture)

@@ -2,6 +2,7 @@
 
 mod devices;
 mod doctor;
+mod encoding;
 mod ice;
 mod observation;
 pub mod papers;
@@ -21,7 +22,7 @@ use url::Url;
 use crate::config::{
     Callee, Config, Connection, Fingerprint, IcePolicy, Relay, Secret, Show, Token, Trust,
 };
-use crate::media::{Media, VideoCodec, VideoFormat};
+use crate::media::{Media, VideoFormat};
 use crate::signaller::relay_address;
 use crate::wire::is_encrypted;
 use doctor::DoctorArgs;
@@ -156,10 +157,6 @@ pub struct MediaArgs {
     #[command(flatten)]
     sources: sources::SourceArgs,
 
-    /// The codec of the picture
-    #[arg(long, value_enum, default_value_t = CodecName::Vp8)]
-    video_codec: CodecName,
-
     /// Width of the picture that is sent, in pixels
     #[arg(long, default_value_t = 1280, value_parser = clap::value_parser!(u32).range(16..=7680))]
     width: u32,
@@ -176,6 +173,9 @@ pub struct MediaArgs {
     #[arg(long, default_value_t = 2500, value_name = "KBPS",
           value_parser = clap::value_parser!(u32).range(50..=50_000))]
     bitrate_kbps: u32,
+
+    #[command(flatten)]
+    encoding: encoding::EncodingArgs,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -192,18 +192,6 @@ enum Where {
     Window,
     /// Nowhere; it is decoded and counted
     None,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum CodecName {
-    /// VP8
-    Vp8,
-    /// H.264, constrained baseline
-    H264,
-    /// VP9
-    Vp9,
-    /// AV1
-    Av1,
 }
 
 impl Args {
@@ -307,12 +295,6 @@ impl MediaArgs {
         Media {
             video,
             format: VideoFormat {
-                codec: match self.video_codec {
-                    CodecName::Vp8 => VideoCodec::Vp8,
-                    CodecName::H264 => VideoCodec::H264,
-                    CodecName::Vp9 => VideoCodec::Vp9,
-                    CodecName::Av1 => VideoCodec::Av1,
-                },
                 // The encoders' chroma planes have half the size.
                 width: self.width & !1,
                 height: self.height & !1,
@@ -321,6 +303,7 @@ impl MediaArgs {
             },
             audio,
             others,
+            encoding: self.encoding.into_encoding(),
         }
     }
 }

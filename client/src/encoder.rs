@@ -13,9 +13,9 @@ use async_channel::{Receiver, Sender, bounded};
 use gst::prelude::*;
 use gst_app::{AppSink, AppSinkCallbacks, AppSrc};
 
-use crate::graph::{self, ENCODED};
+use crate::graph::{self, Branch, ENCODED};
 use crate::media::{Codec, Kind, Media};
-use crate::source::size_of;
+use crate::source::{set_property, size_of};
 use crate::timeline::{Timeline, on_timeline};
 
 /// How many viewers may be joining in the time of one frame.
@@ -93,8 +93,7 @@ impl Encoder {
     ) -> Result<Self, anyhow::Error> {
         let pipeline = gst::Pipeline::with_name(&format!("encoder-{codec}"));
         timeline.rule(&pipeline);
-        let launch = graph::encoder_branch(codec, media);
-        let bin = gst::parse::bin_from_description(&launch, true)
+        let bin = build(&graph::encoder_branch(codec, media))
             .with_context(|| format!("building the encoder of {codec}"))?;
         pipeline.add_many([input.upcast_ref::<gst::Element>(), bin.upcast_ref()])?;
         input.link(&bin)?;
@@ -205,6 +204,21 @@ impl Track {
             let _ = self.sink.send_event(event);
         }
     }
+}
+
+/// What a branch with an encoder says. A setting that this version of an element does not have, or
+/// does not take, is left out: an encoder may be slower without it, and is one all the same.
+pub(crate) fn build(branch: &Branch) -> Result<gst::Bin, anyhow::Error> {
+    let bin = gst::parse::bin_from_description(&branch.launch, true)?;
+    for setting in &branch.settings {
+        let element = bin
+            .by_name(setting.element)
+            .with_context(|| format!("no element {}", setting.element))?;
+        if let Err(error) = set_property(&element, setting.property, &setting.value) {
+            tracing::debug!("{error:#}");
+        }
+    }
+    Ok(bin)
 }
 
 fn hand_on(joined: Receiver<Viewer>, first: Sender<()>) -> AppSinkCallbacks {

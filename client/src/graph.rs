@@ -7,8 +7,8 @@ mod camera;
 
 use crate::camera::Choice;
 use crate::media::{
-    AUDIO_BITRATE_KBPS, AudioSource, Codec, Kind, Media, Part, Screen, TEST_TONE_HZ, VideoCodec,
-    VideoFormat, VideoSource,
+    AudioSource, Codec, Kind, Media, Part, Screen, TEST_TONE_HZ, VideoCodec, VideoFormat,
+    VideoSource,
 };
 
 use camera::camera_source;
@@ -51,6 +51,8 @@ const SHORT_QUEUE: &str =
 
 /// The name of the appsink at the end of a source.
 pub const RAW: &str = "raw";
+/// The name of an encoder.
+pub const ENCODER: &str = "encoder";
 /// The name of the appsink at the end of an encoder.
 pub const ENCODED: &str = "encoded";
 
@@ -100,27 +102,35 @@ pub fn camera_branch(media: &Media, path: &str, choice: &Choice) -> Branch {
     }
 }
 
-/// The branch that encodes what [`source_branch`] gives.
-pub fn encoder_branch(codec: Codec, media: &Media) -> String {
-    let encoder = encoder(codec, &media.format);
-    format!("{encoder} ! appsink name={ENCODED} sync=false async=false max-buffers=4 drop=true")
+/// The branch that encodes what [`source_branch`] gives. A setting that this version of the encoder
+/// does not know may be left out.
+pub fn encoder_branch(codec: Codec, media: &Media) -> Branch {
+    let encoder = encoder(codec, media);
+    Branch {
+        launch: format!(
+            "{} ! appsink name={ENCODED} sync=false async=false max-buffers=4 drop=true",
+            encoder.launch
+        ),
+        ..encoder
+    }
 }
 
 /// What `gst-launch-1.0` takes to capture and encode the same and to throw it away; `None` when the
 /// kind is not sent.
 pub fn discarding_text(media: &Media, kind: Kind) -> Option<String> {
-    let codec = media.sent(kind)?;
-    let (source, settings) = raw_branch(media, kind, true)?;
+    let codec = media.codecs(kind).first().copied()?;
+    let (source, mut settings) = raw_branch(media, kind, true)?;
     let queue = match kind {
         Kind::Video => NEWEST_ONLY,
         Kind::Audio => SHORT_QUEUE,
     };
-    let encoder = encoder(codec, &media.format);
-    let branch = Branch {
-        launch: format!("{source} ! {queue} ! {encoder} ! fakesink sync=false async=false"),
-        settings,
-    };
-    Some(branch.inlined())
+    let encoder = encoder(codec, media);
+    settings.extend(encoder.settings);
+    let launch = format!(
+        "{source} ! {queue} ! {} ! fakesink sync=false async=false",
+        encoder.launch
+    );
+    Some(Branch { launch, settings }.inlined())
 }
 
 /// A source in the form that all sources of its kind have; one `to_launch` is for those who have
@@ -134,13 +144,6 @@ fn raw_branch(media: &Media, kind: Kind, to_launch: bool) -> Option<(String, Vec
         Kind::Audio => audio_source(&media.audio)?,
     };
     Some((format!("{source} ! {}", raw_form(kind, media)), settings))
-}
-
-fn encoder(codec: Codec, format: &VideoFormat) -> String {
-    match codec {
-        Codec::Video(codec) => video_encoder(codec, format),
-        Codec::Opus => audio_encoder(),
-    }
 }
 
 impl Branch {
@@ -181,7 +184,19 @@ pub fn receive_chain(codec: Codec, decoder: &str) -> String {
     }
 }
 
-/// Every element that capturing and encoding needs, so that a missing one can be named at start.
+/// The element that makes RTP of an encoded codec.
+pub fn payloader(codec: Codec) -> &'static str {
+    match codec {
+        Codec::Video(VideoCodec::Vp8) => "rtpvp8pay",
+        Codec::Video(VideoCodec::H264) => "rtph264pay",
+        Codec::Video(VideoCodec::Vp9) => "rtpvp9pay",
+        Codec::Video(VideoCodec::Av1) => "rtpav1pay",
+        Codec::Opus => "rtpopuspay",
+    }
+}
+
+/// Every element that capturing needs, and sending sound, so that a missing one can be named at start.
+/// The encoders of pictures are a matter of choice.
 pub fn capture_elements(media: &Media) -> Vec<&'static str> {
     let mut elements = Vec::new();
     match &media.video {
@@ -194,12 +209,6 @@ pub fn capture_elements(media: &Media) -> Vec<&'static str> {
     }
     if media.video != VideoSource::None {
         elements.extend(["videoconvert", "videoscale"]);
-        elements.extend(match media.format.codec {
-            VideoCodec::Vp8 => ["vp8enc", "rtpvp8pay"],
-            VideoCodec::H264 => ["x264enc", "rtph264pay"],
-            VideoCodec::Vp9 => ["vp9enc", "rtpvp9pay"],
-            VideoCodec::Av1 => ["av1enc", "rtpav1pay"],
-        });
     }
     match &media.audio {
         AudioSource::Mic(_) | AudioSource::Desktop => elements.push("pulsesrc"),
@@ -333,49 +342,39 @@ fn audio_source(source: &AudioSource) -> Option<(String, Vec<Setting>)> {
     Some((launch, settings))
 }
 
-/// Encoders tuned for conversation: no look-ahead, one thread, key frames only when asked for.
-fn video_encoder(codec: VideoCodec, format: &VideoFormat) -> String {
-    let kbps = format.bitrate_kbps;
-    match codec {
-        VideoCodec::Vp8 => format!(
-            "vp8enc deadline=1 cpu-used=8 end-usage=cbr target-bitrate={} lag-in-frames=0 threads=1 \
-             keyframe-max-dist=2000 buffer-size=200 buffer-initial-size=100 buffer-optimal-size=120",
-            u64::from(kbps) * 1000
+fn encoder(codec: Codec, media: &Media) -> Branch {
+    let setting = |(property, value)| Setting {
+        element: ENCODER,
+        property,
+        value,
+    };
+    let (launch, properties) = match codec {
+        Codec::Video(codec) => {
+            let candidate = media.encoding.encoder_of(codec);
+            (
+                candidate.launch(ENCODER),
+                candidate.properties(&media.format, &media.encoding),
+            )
+        }
+        Codec::Opus => (
+            format!("opusenc name={ENCODER}"),
+            media.encoding.opus.properties(),
         ),
-        VideoCodec::H264 => format!(
-            "x264enc tune=zerolatency speed-preset=ultrafast bitrate={kbps} key-int-max=2000 \
-             threads=1 \
-             ! video/x-h264,profile=constrained-baseline,stream-format=byte-stream,alignment=au"
-        ),
-        VideoCodec::Vp9 => format!(
-            "vp9enc deadline=1 cpu-used=8 end-usage=cbr target-bitrate={} lag-in-frames=0 threads=1 \
-             keyframe-max-dist=2000 buffer-size=200 buffer-initial-size=100 buffer-optimal-size=120",
-            u64::from(kbps) * 1000
-        ),
-        // It makes no key frame when asked for one, so they come often. With its own quantizers a
-        // constant bit rate would end the process.
-        VideoCodec::Av1 => format!(
-            "av1enc usage-profile=realtime cpu-used=10 end-usage=cbr target-bitrate={kbps} \
-             lag-in-frames=0 min-quantizer=2 max-quantizer=56 threads=1 keyframe-max-dist={} \
-             ! av1parse ! video/x-av1,stream-format=obu-stream,alignment=tu",
-            format.framerate
-        ),
+    };
+    Branch {
+        launch,
+        settings: properties.into_iter().map(setting).collect(),
     }
-}
-
-fn audio_encoder() -> String {
-    let bits = AUDIO_BITRATE_KBPS * 1000;
-    format!("opusenc bitrate={bits} frame-size=20 inband-fec=true packet-loss-percentage=5")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::encoding::Encoding;
     use crate::media::Others;
 
-    fn media(video: VideoSource, audio: AudioSource, codec: VideoCodec) -> Media {
+    fn media(video: VideoSource, audio: AudioSource) -> Media {
         let format = VideoFormat {
-            codec,
             width: 1280,
             height: 720,
             framerate: 30,
@@ -386,6 +385,7 @@ mod tests {
             format,
             audio,
             others: Others::default(),
+            encoding: Encoding::default(),
         }
     }
 
@@ -399,7 +399,6 @@ mod tests {
         let media = media(
             VideoSource::Camera(Some(hostile.into())),
             AudioSource::Mic(Some(hostile.into())),
-            VideoCodec::Vp8,
         );
         for kind in Kind::ALL {
             let branch = source_branch(&media, kind).expect("both kinds are sent");
@@ -444,15 +443,14 @@ mod tests {
             pointer: false,
             part: Part::Whole,
         };
-        let media = media(
-            VideoSource::Screen(screen),
-            AudioSource::Test,
-            VideoCodec::Vp8,
-        );
+        let media = media(VideoSource::Screen(screen), AudioSource::Test);
         let until_sink = |text: String| text.rsplit_once(" ! ").map(|(rest, _)| rest.to_owned());
         for kind in Kind::ALL {
             let source = source_branch(&media, kind).and_then(|branch| until_sink(branch.launch));
-            let encoder = until_sink(encoder_branch(media.preferred(kind), &media));
+            let encoder = media.codecs(kind).first().map(|codec| {
+                let branch = encoder_branch(*codec, &media);
+                until_sink(branch.inlined()).unwrap_or_default()
+            });
             // Of a screen GStreamer has an element of its own.
             let set = r#"ximagesrc use-damage=false name=video-source show-pointer="false" display-name=":1 name=video-source \"\\""#;
             let ours = "appsrc name=video-source is-live=true format=time max-buffers=1";
@@ -473,7 +471,7 @@ mod tests {
 
     #[test]
     fn nothing_is_built_for_what_is_not_sent() {
-        let media = media(VideoSource::None, AudioSource::None, VideoCodec::H264);
+        let media = media(VideoSource::None, AudioSource::None);
         assert!(
             Kind::ALL
                 .into_iter()

@@ -4,6 +4,8 @@ use std::fmt;
 
 mod sources;
 
+use crate::encoding::Encoding;
+
 pub use sources::{
     AudioSource, File, Launch, Part, Pattern, Region, Screen, TEST_TONE_HZ, Uri, VideoSource,
 };
@@ -44,8 +46,6 @@ pub enum Codec {
 /// The picture that is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct VideoFormat {
-    /// The codec.
-    pub codec: VideoCodec,
     /// Width in pixels, even.
     pub width: u32,
     /// Height in pixels, even.
@@ -67,6 +67,8 @@ pub struct Media {
     pub audio: AudioSource,
     /// What may take the place of the first sources while a call runs.
     pub others: Others,
+    /// How both are encoded.
+    pub encoding: Encoding,
 }
 
 /// The sources beside the first of each kind.
@@ -82,7 +84,6 @@ impl Default for VideoFormat {
     /// 720p at 30 frames and 2.5 Mbit a second.
     fn default() -> Self {
         Self {
-            codec: VideoCodec::Vp8,
             width: 1280,
             height: 720,
             framerate: 30,
@@ -99,12 +100,10 @@ impl Default for Media {
             format: VideoFormat::default(),
             audio: AudioSource::None,
             others: Others::default(),
+            encoding: Encoding::default(),
         }
     }
 }
-
-/// The bit rate of the sound, for each call.
-pub const AUDIO_BITRATE_KBPS: u32 = 64;
 
 impl Media {
     /// Every source of pictures, the one at first in front.
@@ -117,20 +116,26 @@ impl Media {
         std::iter::once(&self.audio).chain(&self.others.audio)
     }
 
-    /// The codec in which a kind is sent; `None` when it is not sent, and never can be.
-    pub fn sent(&self, kind: Kind) -> Option<Codec> {
-        let is_sent = match kind {
+    /// Whether a kind is sent, or may be.
+    pub fn sends(&self, kind: Kind) -> bool {
+        match kind {
             Kind::Video => self.videos().any(|source| *source != VideoSource::None),
             Kind::Audio => self.audios().any(|source| *source != AudioSource::None),
-        };
-        is_sent.then(|| self.preferred(kind))
+        }
     }
 
-    /// The codec in which a kind is sent or, when nothing is sent, asked for.
-    pub fn preferred(&self, kind: Kind) -> Codec {
+    /// The codecs in which a kind may be sent or, when nothing is sent, is asked for; the one we
+    /// like best first.
+    pub fn codecs(&self, kind: Kind) -> Vec<Codec> {
         match kind {
-            Kind::Video => Codec::Video(self.format.codec),
-            Kind::Audio => Codec::Opus,
+            Kind::Video => self
+                .encoding
+                .codecs
+                .iter()
+                .copied()
+                .map(Codec::Video)
+                .collect(),
+            Kind::Audio => vec![Codec::Opus],
         }
     }
 }

@@ -7,6 +7,7 @@
 mod certificate;
 mod data;
 mod description;
+mod lines;
 mod outgoing;
 mod progress;
 mod promise;
@@ -32,7 +33,7 @@ use crate::config::IcePolicy;
 use crate::diagnosis::Progress;
 use crate::failure::{Failure, FailureKind};
 use crate::ice_servers::IceServers;
-use crate::media::{Kind, Media};
+use crate::media::{Codec, Kind, Media};
 use crate::negotiation::Step;
 use crate::receive::{self, FirstFrame, Outputs, ReceiveCounters};
 use crate::record::plan::Note;
@@ -95,8 +96,8 @@ pub enum PeerEvent {
     Failed(Failure),
     /// The peer ended the connection in order.
     Closed,
-    /// The first encoded frame of this kind went out.
-    FirstSent(Kind),
+    /// The first frame of this codec went out.
+    FirstSent(Codec),
     /// The first received frame is decoded.
     FirstReceived(FirstFrame),
     /// Which candidates are in use, if webrtcbin tells; after [`PeerConnection::start_media`].
@@ -244,17 +245,23 @@ impl PeerConnection {
 
     /// Lets every track that was negotiated flow, beginning with a key frame.
     pub fn start_media(&self, capture: &Capture) {
+        let ways: Vec<_> = self.outgoing.iter().filter_map(Outgoing::way).collect();
         if let Some(recorder) = &self.recorder {
-            recorder.expect(self.outgoing.len(), self.incoming);
+            recorder.expect(ways.len(), self.incoming);
         }
         self.arrivals.mark();
-        for outgoing in &self.outgoing {
-            if let Some(track) = capture.track(outgoing.codec()) {
-                if let Some(recorder) = &self.recorder {
-                    recorder.send(&track);
+        for way in ways {
+            let (way, capture) = (way.clone(), capture.clone());
+            let (listener, recorder) = (Arc::clone(&self.listener), self.recorder.clone());
+            // The first peer with a codec has an encoder opened.
+            async_std::task::spawn_blocking(move || {
+                if let Some(track) = capture.track(way.codec) {
+                    if let Some(recorder) = &recorder {
+                        recorder.send(&track);
+                    }
+                    way.start(&track, listener);
                 }
-                outgoing.start(&track, Arc::clone(&self.listener));
-            }
+            });
         }
         let reading = webrtc_stats::read(&self.webrtc);
         self.tell(async move {
@@ -324,7 +331,9 @@ impl PeerConnection {
 
     /// Whether we send this kind to the peer, by what was negotiated.
     pub fn sends(&self, kind: Kind) -> bool {
-        self.outgoing.iter().any(|outgoing| outgoing.kind() == kind)
+        self.outgoing
+            .iter()
+            .any(|outgoing| outgoing.kind() == kind && outgoing.way().is_some())
     }
 
     /// Spreads changed latencies through the pipeline. Blocks; not for GStreamer's own threads.

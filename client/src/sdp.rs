@@ -1,10 +1,12 @@
 //! What a session description says, as far as we have to know it.
 
+pub mod codecs;
+
 use gst_sdp::{SDPMediaRef, SDPMessage, SDPMessageRef};
 use sha2::{Digest, Sha256, Sha384, Sha512};
 
 use crate::failure::{Failure, FailureKind};
-use crate::media::{Codec, Kind, VideoCodec};
+use crate::media::Kind;
 
 /// The header extension for transport-wide congestion control. Without it a browser guesses what
 /// the path carries, and starts low.
@@ -12,9 +14,6 @@ pub const TWCC: &str = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide
 
 /// How many lines a description may have. Each costs threads, and ours have two.
 const MAX_LINES: u32 = 8;
-
-/// The last payload type ([RFC 3550, section 5.1](https://www.rfc-editor.org/rfc/rfc3550#section-5.1)).
-const LAST_PAYLOAD_TYPE: u8 = 127;
 
 /// What the other side can do on a media line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,30 +75,6 @@ pub fn directions(media: &SDPMediaRef) -> Directions {
     }
 }
 
-/// The caps of a codec as a media line offers it, with the line's payload type and the extension
-/// for congestion control; `None` when it does not.
-pub fn offered(media: &SDPMediaRef, codec: Codec) -> Option<gst::Caps> {
-    let payload = media
-        .formats()
-        .find(|format| is_codec(media, format, codec))?;
-    let number = payload
-        .parse::<u8>()
-        .ok()
-        .filter(|number| *number <= LAST_PAYLOAD_TYPE)?;
-    let mut caps = media.caps_from_media(number.into())?;
-    let twcc = media
-        .attributes()
-        .filter(|attribute| attribute.key() == "extmap")
-        .filter_map(|attribute| attribute.value()?.split_once(' '))
-        .find(|(_, name)| name.trim() == TWCC);
-    let description = caps.make_mut().structure_mut(0)?;
-    description.set_name("application/x-rtp");
-    if let Some(id) = twcc.and_then(|(id, _)| id.split('/').next()?.parse::<u8>().ok()) {
-        description.set(format!("extmap-{id}"), TWCC);
-    }
-    Some(caps)
-}
-
 /// Every fingerprint in a description, wherever it stands
 /// ([RFC 8122](https://www.rfc-editor.org/rfc/rfc8122)).
 pub fn fingerprints(sdp: &SDPMessageRef) -> Vec<String> {
@@ -134,25 +109,6 @@ pub fn is_announced(certificate: &[u8], fingerprints: &[String]) -> bool {
         .is_some_and(|first| first && trusted.all(|fits| fits))
 }
 
-/// The answer that takes nothing of an offer
-/// ([RFC 3264, section 6](https://www.rfc-editor.org/rfc/rfc3264#section-6)).
-pub fn rejection(offer: &SDPMessageRef) -> String {
-    let mut answer = "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n".to_owned();
-    for media in offer.medias() {
-        let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
-        let (kind, proto, format) = (
-            text(media.media()),
-            text(media.proto()),
-            text(media.format(0)),
-        );
-        answer += &format!("m={kind} 0 {proto} {format}\r\nc=IN IP4 0.0.0.0\r\na=inactive\r\n");
-        if let Some(mid) = media.attribute_val("mid") {
-            answer += &format!("a=mid:{mid}\r\n");
-        }
-    }
-    answer
-}
-
 /// The certificate inside PEM text, as DER.
 pub fn der(pem: &str) -> Vec<u8> {
     let base64: String = pem
@@ -162,55 +118,11 @@ pub fn der(pem: &str) -> Vec<u8> {
     gst::glib::base64_decode(&base64)
 }
 
-fn is_codec(media: &SDPMediaRef, payload: &str, codec: Codec) -> bool {
-    let of_payload = |key: &str| {
-        media
-            .attributes()
-            .filter(|attribute| attribute.key() == key)
-            .filter_map(|attribute| attribute.value()?.split_once(' '))
-            .find_map(|(its, value)| (its == payload).then_some(value))
-            .unwrap_or_default()
-    };
-    let name = of_payload("rtpmap").split('/').next().unwrap_or_default();
-    if Codec::of_encoding_name(name) != Some(codec) {
-        return false;
-    }
-    // Read here rather than from caps: GStreamer widens the profile while it makes them.
-    let format = of_payload("fmtp");
-    let parameter = |key: &str| {
-        let parameters = format
-            .split(';')
-            .filter_map(|parameter| parameter.trim().split_once('='));
-        parameters
-            .into_iter()
-            .find_map(|(its, value)| (its == key).then_some(value))
-    };
-    match codec {
-        Codec::Video(VideoCodec::H264) => {
-            parameter("packetization-mode") == Some("1")
-                && parameter("profile-level-id").is_some_and(is_constrained_baseline)
-        }
-        // What is not said is profile 0.
-        Codec::Video(VideoCodec::Vp9) => parameter("profile-id").unwrap_or("0") == "0",
-        Codec::Video(VideoCodec::Av1) => parameter("profile").unwrap_or("0") == "0",
-        Codec::Video(VideoCodec::Vp8) | Codec::Opus => true,
-    }
-}
-
-/// Profile 66 with constraint 1 set
-/// ([RFC 6184, table 5](https://www.rfc-editor.org/rfc/rfc6184#section-8.1)).
-fn is_constrained_baseline(profile_level_id: &str) -> bool {
-    match u32::from_str_radix(profile_level_id, 16) {
-        Ok(id) => id >> 16 == 0x42 && id & 0x4000 != 0,
-        Err(_) => false,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const OFFER: &str = "v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n\
+    pub(super) const OFFER: &str = "v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n\
         a=fingerprint:sha-256 AA:BB\r\n\
         m=video 9 UDP/TLS/RTP/SAVPF 96 97 102 104\r\n\
         a=fingerprint:sha-256 AA:BB\r\n\
@@ -227,28 +139,9 @@ mod tests {
         a=rtpmap:111 opus/48000/2\r\n\
         m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\n";
 
-    fn offer() -> SDPMessage {
+    pub(super) fn offer() -> SDPMessage {
         gst::init().expect("GStreamer is installed");
         parse(OFFER).expect("a description")
-    }
-
-    fn payload(caps: &gst::Caps) -> Option<i32> {
-        caps.structure(0)?.get("payload").ok()
-    }
-
-    #[test]
-    fn codecs_are_found_with_their_payload_type() {
-        let offer = offer();
-        let video = offer.media(0).expect("a video line");
-        let vp8 = offered(video, Codec::Video(VideoCodec::Vp8)).expect("VP8");
-        assert_eq!(payload(&vp8), Some(96));
-        assert_eq!(
-            vp8.structure(0).and_then(|caps| caps.get("extmap-3").ok()),
-            Some(TWCC.to_owned())
-        );
-        let h264 = offered(video, Codec::Video(VideoCodec::H264)).expect("H.264");
-        assert_eq!(payload(&h264), Some(104), "the constrained baseline one");
-        assert_eq!(offered(video, Codec::Opus), None);
     }
 
     #[test]
@@ -287,28 +180,6 @@ mod tests {
                 .collect::<Vec<_>>(),
             [false, true, false]
         );
-    }
-
-    #[test]
-    fn payload_types_are_those_of_rtp() {
-        gst::init().expect("GStreamer is installed");
-        for (payload, is_one) in [("96", true), ("127", true), ("128", false), ("-5", false)] {
-            let text = OFFER
-                .replace("96 97 102 104", payload)
-                .replace("rtpmap:96", &format!("rtpmap:{payload}"));
-            let offer = parse(&text).expect("a description");
-            let found = offer
-                .media(0)
-                .and_then(|line| offered(line, Codec::Video(VideoCodec::Vp8)));
-            assert_eq!(found.is_some(), is_one, "{payload}");
-        }
-    }
-
-    #[test]
-    fn a_rejection_takes_no_line_of_the_offer() {
-        let rejection = parse(&rejection(&offer())).expect("a description");
-        assert_eq!(rejection.medias_len(), 3);
-        assert!(rejection.medias().all(is_rejected));
     }
 
     #[test]

@@ -8,7 +8,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use anyhow::{Context as _, anyhow};
+use anyhow::{Context as _, anyhow, ensure};
+use gst::glib::value::FromValue;
+use gst::glib::{ParamSpec, ParamSpecInt, ParamSpecInt64, ParamSpecUInt, ParamSpecUInt64, Value};
 use gst::prelude::*;
 use gst_app::{AppSink, AppSinkCallbacks, AppSrc};
 
@@ -272,8 +274,33 @@ pub fn set_property(element: &gst::Element, name: &str, value: &str) -> Result<(
     let value = gst::glib::Value::deserialize_with_pspec(value, &spec)
         .or_else(|_| gst::glib::Value::deserialize(value, spec.value_type()))
         .map_err(|_| anyhow!("{} does not take {value:?} as {name}", element.name()))?;
+    ensure!(
+        is_in_range(&spec, &value),
+        "{value:?} is out of the range of {name} of {}",
+        element.name()
+    );
     element.set_property_from_value(name, &value);
     Ok(())
+}
+
+/// Whether a number is one that a property takes; to set another would panic.
+fn is_in_range(spec: &ParamSpec, value: &Value) -> bool {
+    fn within<'a, T: PartialOrd + FromValue<'a>>(value: &'a Value, from: T, to: T) -> bool {
+        value
+            .get::<T>()
+            .is_ok_and(|value| from <= value && value <= to)
+    }
+    if let Some(spec) = spec.downcast_ref::<ParamSpecInt>() {
+        within(value, spec.minimum(), spec.maximum())
+    } else if let Some(spec) = spec.downcast_ref::<ParamSpecUInt>() {
+        within(value, spec.minimum(), spec.maximum())
+    } else if let Some(spec) = spec.downcast_ref::<ParamSpecInt64>() {
+        within(value, spec.minimum(), spec.maximum())
+    } else if let Some(spec) = spec.downcast_ref::<ParamSpecUInt64>() {
+        within(value, spec.minimum(), spec.maximum())
+    } else {
+        true
+    }
 }
 
 fn explain(error: &gst::message::Error, media: &Media) -> Failure {

@@ -1,10 +1,11 @@
 //! Every branch that may be built is built: the texts of the pure files are texts GStreamer takes.
 
 use client::capture::{Capture, Timeline};
-use client::graph::receive_chain;
+use client::encoders::CATALOGUE;
+use client::encoding::Encoding;
+use client::graph::{encoder_branch, receive_chain};
 use client::media::{
-    AudioSource, Codec, Kind, Media, Others, Part, Pattern, Screen, VideoCodec, VideoFormat,
-    VideoSource,
+    AudioSource, Codec, Media, Others, Part, Pattern, Screen, VideoCodec, VideoFormat, VideoSource,
 };
 use client::plugins;
 
@@ -26,29 +27,62 @@ fn every_capture_can_be_built() {
             AudioSource::Test,
             AudioSource::None,
         ] {
-            for codec in VideoCodec::ALL {
-                let (width, height, framerate, bitrate_kbps) = (640, 360, 30, 1000);
-                let format = VideoFormat {
-                    codec,
+            let (width, height, framerate, bitrate_kbps) = (640, 360, 30, 1000);
+            let media = Media {
+                video: video.clone(),
+                format: VideoFormat {
                     width,
                     height,
                     framerate,
                     bitrate_kbps,
-                };
-                let media = Media {
-                    video: video.clone(),
-                    format,
-                    audio: audio.clone(),
-                    others: Others::default(),
-                };
-                let capture = Capture::new(&media, &Timeline::default())
-                    .unwrap_or_else(|error| panic!("{media:?}: {error:#}"));
-                for kind in Kind::ALL {
-                    let track = capture.track(media.preferred(kind));
-                    assert_eq!(track.is_some(), media.sent(kind).is_some(), "{kind}");
-                }
+                },
+                audio: audio.clone(),
+                others: Others::default(),
+                encoding: Encoding::default(),
+            };
+            let capture = Capture::new(&media, &Timeline::default())
+                .unwrap_or_else(|error| panic!("{media:?}: {error:#}"));
+            for codec in Codec::ALL {
+                let track = capture.track(codec);
+                assert_eq!(track.is_some(), media.sends(codec.kind()), "{codec}");
             }
         }
+    }
+}
+
+#[test]
+fn every_encoder_that_is_installed_can_be_built() {
+    plugins::start().expect("GStreamer is installed");
+    let installed = CATALOGUE
+        .iter()
+        .filter(|candidate| plugins::is_present(candidate.element));
+    let mut codecs = Vec::new();
+    for candidate in installed {
+        let media = Media {
+            video: VideoSource::Test(Pattern::default()),
+            format: VideoFormat {
+                width: 640,
+                height: 360,
+                framerate: 30,
+                bitrate_kbps: 1000,
+            },
+            audio: AudioSource::None,
+            others: Others::default(),
+            encoding: Encoding {
+                codecs: vec![candidate.codec],
+                chosen: vec![candidate],
+                ..Encoding::default()
+            },
+        };
+        let branch = encoder_branch(Codec::Video(candidate.codec), &media);
+        assert!(branch.launch.contains(candidate.element), "{branch:?}");
+        let capture = Capture::new(&media, &Timeline::default())
+            .unwrap_or_else(|error| panic!("{}: {error:#}", candidate.element));
+        assert!(capture.track(Codec::Video(candidate.codec)).is_some());
+        codecs.push(candidate.codec);
+    }
+    for codec in VideoCodec::ALL {
+        assert!(codecs.contains(&codec), "no encoder of {codec:?}");
     }
 }
 

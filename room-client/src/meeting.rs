@@ -43,12 +43,12 @@ pub(crate) struct Config {
 ///
 /// # Errors
 /// Why it cannot join, or cannot go on.
-pub(crate) async fn run(config: Config, printer: Printer) -> Result<(), Failure> {
+pub(crate) async fn run(mut config: Config, printer: Printer) -> Result<(), Failure> {
     let (ways, mut inbox) = Ways::new();
     let stopping = ways.clone();
     let signals = watch_signals(move || stopping.stop())?;
     let timeline = Timeline::default();
-    let capture = build_capture(&config.media, &timeline)?;
+    let capture = build_capture(&mut config.media, &timeline)?;
     let (media, connection) = (&config.media, &config.connection);
     let (show, receiving) = (Show::Nowhere, Receiving::default());
     let settings = prepare(&capture, timeline, media, connection, show, &receiving).await?;

@@ -51,9 +51,10 @@ impl Endpoint {
     ///
     /// # Errors
     /// When GStreamer lacks an element, or one does not take what is asked of it.
-    pub fn new(config: Config) -> Result<Self, Failure> {
+    pub fn new(mut config: Config) -> Result<Self, Failure> {
         let timeline = Timeline::default();
-        let capture = build_capture(&config.media, &timeline)?;
+        super::recording::narrow(&mut config);
+        let capture = build_capture(&mut config.media, &timeline)?;
         let (ways, inbox) = Ways::new();
         Ok(Self {
             config,

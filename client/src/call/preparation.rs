@@ -11,6 +11,8 @@ use futures_util::StreamExt as _;
 use super::CLOSE_DEADLINE;
 use crate::capture::{Capture, Timeline};
 use crate::config::{Connection, Show, Trust};
+use crate::encoder_probe;
+use crate::encoders::CATALOGUE;
 use crate::failure::{Failure, FailureKind};
 use crate::graph;
 use crate::ice_servers::IceServers;
@@ -22,12 +24,17 @@ use crate::receive::{self, Outputs};
 use crate::receiving::{Play, Receiving};
 use crate::turn_tls::TurnTls;
 
-/// Builds what will be captured and encoded, without starting any of it.
+/// Chooses encoders and builds what will be captured and encoded, without starting any of it. What was
+/// chosen is noted in `media`. Blocks for as long as encoders in hardware take to prove themselves, if
+/// there are any.
 ///
 /// # Errors
 /// Says what is missing: a plugin, or an element that takes what was asked of it.
-pub fn build_capture(media: &Media, timeline: &Timeline) -> Result<Capture, Failure> {
+pub fn build_capture(media: &mut Media, timeline: &Timeline) -> Result<Capture, Failure> {
     plugins::check(&graph::capture_elements(media))?;
+    if media.sends(Kind::Video) {
+        media.encoding = encoder_probe::choose(CATALOGUE, media)?;
+    }
     Capture::new(media, timeline)
         .map_err(|error| Failure::new(FailureKind::Other, format!("{error:#}")))
 }
@@ -117,7 +124,8 @@ async fn outputs(show: Show, receiving: Receiving) -> Result<Outputs, Failure> {
 /// then, and the certificate that all connections of the process share is made. No server is asked.
 async fn warm_up(mut settings: PeerSettings) {
     settings.ice = IceServers::default();
-    let codecs = Kind::ALL.map(|kind| settings.media.preferred(kind));
+    let likely = |kind| settings.media.codecs(kind).first().copied();
+    let codecs: Vec<_> = Kind::ALL.into_iter().filter_map(likely).collect();
     task::spawn_blocking(move || receive::warm_up(&codecs)).await;
     let (described, done) = bounded(1);
     let listener = Arc::new(move |event| {

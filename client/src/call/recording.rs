@@ -6,7 +6,7 @@ use async_std::task;
 use super::{CLOSE_DEADLINE, Client};
 use crate::config::Config;
 use crate::failure::{Failure, FailureKind};
-use crate::media::Kind;
+use crate::media::{Codec, Kind};
 use crate::peer::PeerEvent;
 use crate::record::plan::Note;
 use crate::record::recorder::{self, Recorder};
@@ -21,11 +21,25 @@ pub(super) fn rehearse(config: &Config) -> Result<(), Failure> {
     };
     let sent: Vec<_> = Kind::ALL
         .into_iter()
-        .filter_map(|kind| config.media.sent(kind))
+        .filter(|kind| config.media.sends(*kind))
+        .flat_map(|kind| config.media.codecs(kind))
         .collect();
     match recording.conflict(&sent) {
         Some(sentence) => Err(Failure::new(FailureKind::Other, sentence)),
         None => recorder::rehearse(recording),
+    }
+}
+
+/// Leaves codecs out that the file cannot hold, where nobody has named them.
+pub(super) fn narrow(config: &mut Config) {
+    let encoding = &mut config.media.encoding;
+    if let Some(recording) = &config.receiving.record
+        && !encoding.are_named
+    {
+        let fits = |codec: &_| recording.conflict(&[Codec::Video(*codec)]).is_none();
+        if encoding.codecs.iter().any(fits) {
+            encoding.codecs.retain(fits);
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! What is told of a running call.
 
 use super::Client;
-use crate::media::Kind;
+use crate::media::Codec;
 use crate::peer::CandidatePair;
 use crate::receive::FirstFrame;
 use crate::report::{Connection, Direction, Report};
@@ -30,11 +30,10 @@ impl Client {
         }));
     }
 
-    pub(super) fn report_first_sent(&mut self, kind: Kind) {
-        let codec = self.config.media.preferred(kind);
+    pub(super) fn report_first_sent(&mut self, codec: Codec) {
         let track = self.capture.track(codec);
         let (width, height) = track.and_then(|track| track.size()).unwrap_or_default();
-        let codec = codec.to_string();
+        let (kind, codec) = (codec.kind(), codec.to_string());
         self.remember_picture(Direction::Sent, &codec, (width, height));
         self.report(Report::FirstFrameSent {
             kind,

@@ -39,7 +39,8 @@ pub fn plugins(media: &Media) -> Finding {
 
 /// Proves with frames that what would be sent can be encoded, and decoded again. Blocks.
 pub fn codecs(media: &Media) -> Vec<Finding> {
-    let sent = Kind::ALL.into_iter().filter_map(|kind| media.sent(kind));
+    let sent = Kind::ALL.into_iter().filter(|kind| media.sends(*kind));
+    let sent = sent.filter_map(|kind| media.codecs(kind).first().copied());
     let findings: Vec<_> = sent.flat_map(prove).collect();
     match findings.is_empty() {
         true => vec![Finding::skipped("encoder", "Nothing is sent.")],

@@ -14,47 +14,77 @@ use gst_webrtc::{
 };
 use protocol::{Description, SdpType};
 
+use super::lines;
 use super::outgoing::Outgoing;
 use super::promise::ask;
 use super::{PeerConnection, PeerEvent, certificate};
 use crate::failure::{Failure, FailureKind};
-use crate::media::{Codec, Kind, VideoCodec};
+use crate::media::{Codec, Kind};
 use crate::plugins;
 use crate::receive::MAX_TRACKS;
-use crate::sdp::{self, TWCC};
+use crate::sdp::{self, codecs};
 
 /// How we use one media line.
 struct Line {
-    codec: Codec,
+    kind: Kind,
     direction: Direction,
+    /// One structure for each codec, the one we like best first; one alone in an answer.
     caps: gst::Caps,
+    /// What is sent, where that is agreed on already.
+    agreed: Option<(Codec, u8)>,
 }
 
 impl PeerConnection {
-    /// Makes an offer: a line for pictures, then one for sound, each both ways as far as we can.
+    /// Makes an offer: a line for pictures, then one for sound, each both ways as far as we can, with
+    /// every codec that we can do.
     ///
     /// # Errors
     /// When webrtcbin cannot make one.
     pub(super) fn create_offer(&mut self) -> Result<(), Failure> {
         for kind in Kind::ALL {
-            let codec = self.media.preferred(kind);
-            let receives = plugins::can_receive(codec);
-            let direction = match (self.media.sent(kind).is_some(), receives) {
-                (true, true) => Direction::Sendrecv,
-                (true, false) => Direction::Sendonly,
-                (false, true) => Direction::Recvonly,
-                (false, false) => continue,
-            };
+            let (codecs, direction) = self.offered_codecs(kind);
+            if codecs.is_empty() {
+                continue;
+            }
             let line = Line {
-                codec,
+                kind,
                 direction,
-                caps: offered_caps(codec),
+                caps: lines::offered(&codecs, &self.media.encoding.opus),
+                agreed: None,
             };
             self.add_line(None, &line).map_err(internal)?;
         }
         let webrtc = self.webrtc.clone();
         self.negotiating(async move { described(describe(&webrtc, SdpType::Offer).await) });
         Ok(())
+    }
+
+    /// The codecs of one line of ours, and which way it goes. Either side may be sent any codec in a
+    /// line, so what goes both ways must be something we can do both ways.
+    fn offered_codecs(&self, kind: Kind) -> (Vec<Codec>, Direction) {
+        let preferred = self.media.codecs(kind);
+        let both = preferred
+            .iter()
+            .copied()
+            .filter(|codec| plugins::can_receive(*codec));
+        let both: Vec<_> = both.collect();
+        match (self.media.sends(kind), both.is_empty()) {
+            (true, false) => (both, Direction::Sendrecv),
+            (true, true) => (preferred, Direction::Sendonly),
+            (false, _) => (self.receivable(kind), Direction::Recvonly),
+        }
+    }
+
+    /// The codecs we can take, those we like first.
+    fn receivable(&self, kind: Kind) -> Vec<Codec> {
+        let mut codecs = self.media.codecs(kind);
+        codecs.extend(
+            Codec::ALL
+                .into_iter()
+                .filter(|codec| codec.kind() == kind && !self.media.codecs(kind).contains(codec)),
+        );
+        codecs.retain(|codec| plugins::can_receive(*codec));
+        codecs
     }
 
     /// Takes the peer's offer and makes the answer to it.
@@ -71,7 +101,7 @@ impl PeerConnection {
         }) = &plan
         {
             // The peer shall know why: nobody can tell from a mere hanging up.
-            let sdp = sdp::rejection(&offer);
+            let sdp = codecs::rejection(&offer, |kind| self.media.codecs(kind));
             (self.listener)(PeerEvent::Described(Description {
                 kind: SdpType::Answer,
                 sdp,
@@ -111,9 +141,9 @@ impl PeerConnection {
                 .medias()
                 .filter_map(|media| Some((sdp::kind(media)?, media)))
         };
-        if let Some((kind, _)) = lines().find(|(_, media)| sdp::is_rejected(media)) {
+        if let Some((kind, media)) = lines().find(|(_, media)| sdp::is_rejected(media)) {
             // A rejected line in a bundle would leave webrtcbin connecting for ever.
-            return Err(codec_refused(kind, self.media.preferred(kind)));
+            return Err(self.none_in_common(kind, media));
         }
         let directions = || lines().map(|(_, media)| sdp::directions(media));
         if !self.takes_data && !directions().any(|theirs| theirs.sends || theirs.receives) {
@@ -121,6 +151,9 @@ impl PeerConnection {
         }
         self.gate.expect(sdp::fingerprints(&answer));
         self.incoming = directions().filter(|theirs| theirs.sends).count();
+        for (kind, media) in lines() {
+            self.agree(kind, media)?;
+        }
         let webrtc = self.webrtc.clone();
         self.negotiating(async move {
             match set_remote(&webrtc, WebRTCSDPType::Answer, answer).await {
@@ -131,6 +164,25 @@ impl PeerConnection {
         Ok(())
     }
 
+    /// Prepares what is sent for the codec that the answer chose.
+    fn agree(&mut self, kind: Kind, answer: &SDPMediaRef) -> Result<(), Failure> {
+        let (ours, _) = self.offered_codecs(kind);
+        let Some((codec, payload)) = codecs::chosen(answer, &ours) else {
+            return Err(self.none_in_common(kind, answer));
+        };
+        tracing::debug!(%kind, %codec, payload, "the other side chose");
+        let outgoing = self
+            .outgoing
+            .iter_mut()
+            .find(|outgoing| outgoing.kind() == kind);
+        match outgoing.filter(|_| sdp::directions(answer).receives) {
+            Some(outgoing) => outgoing
+                .link(&self.pipeline, codec, payload)
+                .map_err(internal),
+            None => Ok(()),
+        }
+    }
+
     /// What we answer to each offered line of media.
     fn plan(&self, offer: &SDPMessageRef) -> Result<Vec<(u32, Line)>, Failure> {
         let mut plan: Vec<(u32, Line)> = Vec::new();
@@ -138,10 +190,7 @@ impl PeerConnection {
             let Some(kind) = sdp::kind(media).filter(|_| !sdp::is_rejected(media)) else {
                 continue;
             };
-            let before = plan
-                .iter()
-                .filter(|(_, line)| line.codec.kind() == kind)
-                .count();
+            let before = plan.iter().filter(|(_, line)| line.kind == kind).count();
             plan.push((index, self.plan_line(media, kind, before)?));
         }
         match plan
@@ -155,19 +204,24 @@ impl PeerConnection {
     }
 
     /// Of each kind, we send on the first line alone, and receive on some more. `before` is how many of
-    /// its kind come before a line.
+    /// its kind come before a line. Of its codecs, we take the one we like best; what we only receive
+    /// may be any that we can decode.
     fn plan_line(&self, media: &SDPMediaRef, kind: Kind, before: usize) -> Result<Line, Failure> {
         let theirs = sdp::directions(media);
-        let sends = before == 0 && theirs.receives && self.media.sent(kind).is_some();
-        let preferred = self.media.preferred(kind);
-        // What we send is encoded already; what we only receive may be any codec we know.
-        let choice = std::iter::once(preferred)
-            .chain(Codec::ALL.into_iter().filter(|_| !sends))
-            .filter(|codec| codec.kind() == kind)
-            .find_map(|codec| Some((codec, sdp::offered(media, codec)?)));
-        let Some((codec, caps)) = choice else {
-            return Err(codec_refused(kind, preferred));
+        let sends = before == 0 && theirs.receives && self.media.sends(kind);
+        let ours = match sends {
+            true => self.media.codecs(kind),
+            false => self.receivable(kind),
         };
+        let found = ours
+            .iter()
+            .find_map(|codec| Some((*codec, codecs::offered(media, *codec)?)));
+        let Some((codec, (payload, mut caps))) = found else {
+            return Err(self.none_in_common(kind, media));
+        };
+        if codec == Codec::Opus {
+            lines::describe_opus(&mut caps, &self.media.encoding.opus);
+        }
         let receives = before < MAX_TRACKS && theirs.sends && plugins::can_receive(codec);
         let direction = match (sends, receives) {
             (true, true) => Direction::Sendrecv,
@@ -176,9 +230,10 @@ impl PeerConnection {
             (false, false) => Direction::Inactive,
         };
         Ok(Line {
-            codec,
+            kind,
             direction,
             caps,
+            agreed: Some((codec, payload)),
         })
     }
 
@@ -188,6 +243,7 @@ impl PeerConnection {
         let ssrc = fastrand::u32(1..);
         let mut caps = line.caps.clone();
         if sends {
+            // Once: webrtcbin describes it as often as it finds it.
             caps.make_mut().set("ssrc", ssrc);
         }
         let transceiver = if sends {
@@ -199,60 +255,26 @@ impl PeerConnection {
             let transceiver = sink.property::<WebRTCRTPTransceiver>("transceiver");
             transceiver.set_direction(line.direction);
             transceiver.set_codec_preferences(Some(&caps));
-            let payload = caps
-                .structure(0)
-                .and_then(|caps| caps.get::<i32>("payload").ok())
-                .and_then(|payload| u32::try_from(payload).ok())
-                .context("caps without a payload type")?;
-            let outgoing = Outgoing::build(&self.pipeline, &sink, line.codec, payload, ssrc)?;
+            let mut outgoing = Outgoing::new(line.kind, ssrc, sink);
+            if let Some((codec, payload)) = line.agreed {
+                outgoing.link(&self.pipeline, codec, payload)?;
+            }
             self.outgoing.push(outgoing);
             transceiver
         } else {
             self.webrtc
                 .emit_by_name::<WebRTCRTPTransceiver>("add-transceiver", &[&line.direction, &caps])
         };
-        if line.codec.kind() == Kind::Video {
+        if line.kind == Kind::Video {
             transceiver.set_property("do-nack", true);
         }
         Ok(())
     }
-}
 
-/// The caps of a codec in our own offers.
-fn offered_caps(codec: Codec) -> gst::Caps {
-    let builder = gst::Caps::builder("application/x-rtp")
-        .field("media", codec.kind().as_str())
-        .field("encoding-name", codec.encoding_name())
-        .field("clock-rate", codec.clock_rate())
-        .field("rtcp-fb-transport-cc", true);
-    match codec {
-        Codec::Opus => builder
-            .field("payload", 111)
-            .field("encoding-params", "2")
-            .field("useinbandfec", "1")
-            .field("sprop-stereo", "1")
-            .field("stereo", "1"),
-        Codec::Video(codec) => {
-            let builder = builder
-                .field("payload", 96)
-                .field("extmap-1", TWCC)
-                .field("rtcp-fb-nack-pli", true)
-                .field("rtcp-fb-ccm-fir", true);
-            match codec {
-                VideoCodec::Vp8 => builder,
-                VideoCodec::H264 => builder
-                    .field("packetization-mode", "1")
-                    .field("profile-level-id", "42e01f")
-                    .field("level-asymmetry-allowed", "1"),
-                VideoCodec::Vp9 => builder.field("profile-id", "0"),
-                VideoCodec::Av1 => builder
-                    .field("profile", "0")
-                    .field("level-idx", "5")
-                    .field("tier", "0"),
-            }
-        }
+    /// Says what either side could have taken.
+    fn none_in_common(&self, kind: Kind, theirs: &SDPMediaRef) -> Failure {
+        lines::none_in_common(kind, &self.media, &codecs::named(theirs))
     }
-    .build()
 }
 
 /// Has webrtcbin make a description and take it as the local one.
@@ -265,7 +287,12 @@ async fn describe(webrtc: &gst::Element, kind: SdpType) -> Result<Description, F
         let reply = ask(webrtc, signal, &None::<gst::Structure>)
             .await?
             .context("no reply")?;
-        let description = certificate::announce(reply.get::<WebRTCSessionDescription>(field)?)?;
+        let mut description = certificate::announce(reply.get::<WebRTCSessionDescription>(field)?)?;
+        if kind == SdpType::Offer {
+            let text = codecs::with_retransmission(description.sdp())?;
+            let sdp = SDPMessage::parse_buffer(text.as_bytes())?;
+            description = WebRTCSessionDescription::new(WebRTCSDPType::Offer, sdp);
+        }
         ask(webrtc, "set-local-description", &description).await?;
         let sdp = description.sdp().as_text()?;
         tracing::trace!("our {kind}:\n{sdp}");
@@ -300,17 +327,6 @@ fn described(result: Result<Description, Failure>) -> PeerEvent {
 fn nothing_to_do() -> Failure {
     let sentence = "Neither side sends what the other would take; there is nothing to do.";
     Failure::new(FailureKind::ConnectionFailed, sentence)
-}
-
-fn codec_refused(kind: Kind, codec: Codec) -> Failure {
-    let cure = match kind {
-        Kind::Video => "try another --video-codec",
-        Kind::Audio => "send no sound with --audio none",
-    };
-    Failure::new(
-        FailureKind::CodecRefused,
-        format!("The other side does not take {codec}; {cure}."),
-    )
 }
 
 fn internal(error: anyhow::Error) -> Failure {

@@ -11,28 +11,47 @@ use gst_app::AppSrc;
 
 use super::{Listener, PeerEvent};
 use crate::encoder::Track;
+use crate::graph;
 use crate::media::{Codec, Kind, VideoCodec};
 
 /// What may wait for a peer before frames are dropped: next to nothing, since nothing there blocks.
 const MAX_WAITING_FRAMES: u64 = 8;
 
+/// A sink pad of webrtcbin for one kind, and what is sent into it once the codec is agreed on.
 #[derive(Debug)]
 pub(super) struct Outgoing {
-    codec: Codec,
+    kind: Kind,
     ssrc: u32,
+    sink: gst::Pad,
+    way: Option<Way>,
+}
+
+/// The way of the frames of one codec. Cheap to clone: all clones are one.
+#[derive(Clone, Debug)]
+pub(super) struct Way {
+    pub(super) codec: Codec,
     source: AppSrc,
     sent: Arc<AtomicU64>,
 }
 
 impl Outgoing {
-    /// Builds the way for one codec and links it to a sink pad of webrtcbin. Nothing flows yet.
-    pub(super) fn build(
+    /// Keeps a pad for a kind. Nothing is linked to it before [`Outgoing::link`].
+    pub(super) fn new(kind: Kind, ssrc: u32, sink: gst::Pad) -> Self {
+        Self {
+            kind,
+            ssrc,
+            sink,
+            way: None,
+        }
+    }
+
+    /// Builds the way for the codec that was agreed on. Nothing flows yet.
+    pub(super) fn link(
+        &mut self,
         pipeline: &gst::Pipeline,
-        sink: &gst::Pad,
         codec: Codec,
-        payload: u32,
-        ssrc: u32,
-    ) -> Result<Self, anyhow::Error> {
+        payload: u8,
+    ) -> Result<(), anyhow::Error> {
         let source = AppSrc::builder()
             .format(gst::Format::Time)
             .is_live(true)
@@ -41,32 +60,53 @@ impl Outgoing {
             .max_bytes(0)
             .leaky_type(gst_app::AppLeakyType::Downstream)
             .build();
-        let payloader = payloader(codec, payload, ssrc)?;
+        let payloader = payloader(codec, payload, self.ssrc)?;
         pipeline.add_many([source.upcast_ref(), &payloader])?;
         source.link(&payloader)?;
         let out = payloader
             .static_pad("src")
             .context("a payloader has a source pad")?;
-        out.link(sink)
+        out.link(&self.sink)
             .with_context(|| format!("webrtcbin does not take {codec}"))?;
         payloader.sync_state_with_parent()?;
         source.sync_state_with_parent()?;
-        Ok(Self {
+        self.way = Some(Way {
             codec,
-            ssrc,
             source,
             sent: Arc::default(),
-        })
+        });
+        Ok(())
     }
 
+    /// What was linked, if anything was.
+    pub(super) fn way(&self) -> Option<&Way> {
+        self.way.as_ref()
+    }
+
+    pub(super) fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    pub(super) fn ssrc(&self) -> u32 {
+        self.ssrc
+    }
+
+    /// How many frames went out.
+    pub(super) fn sent(&self) -> u64 {
+        let sent = self.way().map(|way| way.sent.load(Ordering::Relaxed));
+        sent.unwrap_or_default()
+    }
+}
+
+impl Way {
     /// Lets frames flow, and key frames be asked for.
     pub(super) fn start(&self, track: &Track, listener: Listener) {
         let Some(pad) = self.source.static_pad("src") else {
             return;
         };
-        let kind = self.kind();
+        let codec = self.codec;
         pad.add_probe(gst::PadProbeType::BUFFER, move |_, _| {
-            listener(PeerEvent::FirstSent(kind));
+            listener(PeerEvent::FirstSent(codec));
             gst::PadProbeReturn::Remove
         });
         let asked = track.clone();
@@ -80,35 +120,12 @@ impl Outgoing {
         });
         track.join(&self.source, Arc::clone(&self.sent));
     }
-
-    pub(super) fn codec(&self) -> Codec {
-        self.codec
-    }
-
-    pub(super) fn kind(&self) -> Kind {
-        self.codec.kind()
-    }
-
-    pub(super) fn ssrc(&self) -> u32 {
-        self.ssrc
-    }
-
-    pub(super) fn sent(&self) -> u64 {
-        self.sent.load(Ordering::Relaxed)
-    }
 }
 
-fn payloader(codec: Codec, payload: u32, ssrc: u32) -> Result<gst::Element, anyhow::Error> {
-    let name = match codec {
-        Codec::Video(VideoCodec::Vp8) => "rtpvp8pay",
-        Codec::Video(VideoCodec::H264) => "rtph264pay",
-        Codec::Video(VideoCodec::Vp9) => "rtpvp9pay",
-        Codec::Video(VideoCodec::Av1) => "rtpav1pay",
-        Codec::Opus => "rtpopuspay",
-    };
+fn payloader(codec: Codec, payload: u8, ssrc: u32) -> Result<gst::Element, anyhow::Error> {
     let ssrc = ssrc.to_string();
-    let builder = gst::ElementFactory::make(name)
-        .property("pt", payload)
+    let builder = gst::ElementFactory::make(graph::payloader(codec))
+        .property("pt", u32::from(payload))
         // Payloaders do not agree on its type.
         .property_from_str("ssrc", &ssrc);
     let builder = match codec {
