@@ -81,6 +81,24 @@ pub struct PeerSettings {
     pub recorder: Option<Recorder>,
 }
 
+impl Default for PeerSettings {
+    /// Sends nothing, decodes and counts what comes in, names no STUN or TURN server, and has data
+    /// channels.
+    fn default() -> Self {
+        Self {
+            media: Media::default(),
+            timeline: Timeline::default(),
+            outputs: Outputs::NONE,
+            ice: IceServers::default(),
+            turn_tls: TurnTls::default(),
+            ice_policy: IcePolicy::All,
+            local_address: None,
+            data: true,
+            recorder: None,
+        }
+    }
+}
+
 /// Something that happened to a connection.
 #[derive(Debug)]
 pub enum PeerEvent {
