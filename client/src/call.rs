@@ -8,6 +8,7 @@ mod diagnosing;
 mod endpoint;
 mod preparation;
 mod recording;
+mod sources;
 mod survival;
 mod telling;
 mod watching;
@@ -21,6 +22,7 @@ use futures_util::future::join;
 
 use crate::capture::Capture;
 use crate::config::Config;
+use crate::console;
 use crate::failure::Failure;
 use crate::inbox::{Inbox, Input, Ways};
 use crate::link::Link;
@@ -47,8 +49,13 @@ const CLOSE_DEADLINE: Duration = Duration::from_secs(5);
 /// # Errors
 /// Why it cannot go on.
 pub async fn run(config: Config, printer: Printer) -> Result<(), Failure> {
+    let commands = config.commands;
     let endpoint = Endpoint::new(config)?;
     let handle = endpoint.handle();
+    if commands {
+        let handle = handle.clone();
+        console::listen(move |line| handle.command(line));
+    }
     let signals = watch_signals(move || handle.stop())?;
     let watching = Watching::begin(endpoint.observation(), endpoint.timeline()).await?;
     let outcome = endpoint
@@ -135,6 +142,8 @@ impl Client {
             let ending = match inbox.next().await {
                 Input::Stopped => return self.stop("stopped here"),
                 Input::CaptureFailed(failure) => return self.fail(failure),
+                Input::SourceChanged(change) => self.note(|this| this.report(change)),
+                Input::Typed(line) => self.note(|this| this.typed(&line)),
                 Input::Relay(PresenceEvent::Refused(failure)) => match self.call {
                     None => return Err(failure),
                     Some(_) => {

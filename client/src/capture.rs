@@ -1,6 +1,6 @@
 //! What is captured and encoded: sources, encoders, and what ties them together.
 //!
-//! Three stages, each a pipeline of its own on the shared [`Timeline`]: a [`Source`] gives raw frames,
+//! Three stages, each a pipeline of its own on the shared [`Timeline`]: a source gives raw frames,
 //! an [`Encoder`] for each codec in use encodes them, and each peer's pipeline sends them. Frames go
 //! from one to the next by reference, and a failure in one stage takes no other down.
 
@@ -13,8 +13,10 @@ use futures_util::future::{Either, join_all, select};
 
 use crate::encoder::{self, Encoder};
 use crate::failure::{Failure, FailureKind};
-use crate::media::{Codec, Kind, Media};
-use crate::source::{Feed, Source};
+use crate::feed::Feed;
+use crate::media::{Codec, Kind, Media, Origin};
+use crate::report::Report;
+use crate::studio::Studio;
 
 pub use crate::encoder::Track;
 pub use crate::source::{set_property, size_of};
@@ -31,7 +33,8 @@ pub struct Capture(Arc<Inner>);
 struct Inner {
     media: Media,
     timeline: Timeline,
-    sources: Vec<Source>,
+    studio: Studio,
+    changes: Receiver<Report>,
     inputs: BTreeMap<Codec, gst_app::AppSrc>,
     /// Made when they are first asked for. On no frame's way.
     encoders: Mutex<BTreeMap<Codec, Encoder>>,
@@ -47,7 +50,7 @@ impl Capture {
     pub fn new(media: &Media, timeline: &Timeline) -> Result<Self, anyhow::Error> {
         // One failure is enough: the first is the cause of the others.
         let (failed, failures) = bounded(1);
-        let mut sources = Vec::new();
+        let mut feeds = BTreeMap::new();
         let mut inputs = BTreeMap::new();
         for kind in Kind::ALL {
             if !media.sends(kind) {
@@ -57,21 +60,16 @@ impl Capture {
             let of_kind: Vec<_> = of_kind
                 .map(|codec| (codec, encoder::input(kind, media)))
                 .collect();
-            let feed = Arc::new(Feed::new(
-                of_kind.iter().map(|(_, input)| input.clone()).collect(),
-            ));
+            let feed = Feed::new(of_kind.iter().map(|(_, input)| input.clone()).collect());
+            feeds.insert(kind, Arc::new(feed));
             inputs.extend(of_kind);
-            feed.want(1);
-            let failed = failed.clone();
-            let source = Source::new(kind, 1, media, &feed, timeline, move |failure| {
-                let _ = failed.try_send(failure);
-            })?;
-            sources.extend(source);
         }
+        let (studio, changes) = Studio::open(media, timeline, &feeds, failed.clone());
         let capture = Self(Arc::new(Inner {
             media: media.clone(),
             timeline: timeline.clone(),
-            sources,
+            studio,
+            changes,
             inputs,
             encoders: Mutex::default(),
             failed,
@@ -88,7 +86,7 @@ impl Capture {
 
     /// Whether there is nothing to capture.
     pub fn is_empty(&self) -> bool {
-        self.0.sources.is_empty()
+        self.0.inputs.is_empty()
     }
 
     /// The track of a codec, whose encoder is made and started if it was not; `None` when nothing of
@@ -103,17 +101,48 @@ impl Capture {
             .ok()?
     }
 
-    /// Starts, and does not wait for the first frame. What prevents it comes from
-    /// [`Capture::failure`].
+    /// Starts, and does not wait for the first frame. A source that cannot be had is told of by
+    /// [`Capture::changes`], what else goes wrong by [`Capture::failure`].
     pub async fn start(&self) {
+        self.begin(false).await;
+    }
+
+    async fn begin(&self, rehearsal: bool) {
+        // The encoders before the sources, so that no frame is lost.
         let inner = Arc::clone(&self.0);
-        async_std::task::spawn_blocking(move || inner.start()).await;
+        async_std::task::spawn_blocking(move || inner.start_encoders()).await;
+        self.0.studio.start(rehearsal).await;
     }
 
     /// Stops and lets go of devices. May be started again.
     pub async fn stop(&self) {
+        self.0.studio.stop().await;
         let inner = Arc::clone(&self.0);
-        async_std::task::spawn_blocking(move || inner.stop()).await;
+        async_std::task::spawn_blocking(move || inner.stop_encoders()).await;
+    }
+
+    /// Has another source of a kind sent, by its place in [`Capture::sources`]. It takes over with its
+    /// first frame; nothing is negotiated anew. False when there is no such source.
+    pub fn switch(&self, kind: Kind, index: usize) -> bool {
+        index < self.0.media.origins(kind).len()
+            && self.0.studio.selected(kind).is_some()
+            && self.0.studio.select(kind, index)
+    }
+
+    /// What the sources of a kind are called, in their order. Tells no paths and no passwords.
+    pub fn sources(&self, kind: Kind) -> Vec<String> {
+        let origins = self.0.media.origins(kind);
+        origins.iter().map(Origin::label).collect()
+    }
+
+    /// The place of the source of a kind that is sent, or is to be; `None` when none can be.
+    pub fn selected(&self, kind: Kind) -> Option<usize> {
+        self.0.studio.selected(kind)
+    }
+
+    /// What is to be told of sources. Each change comes to one of those who wait for it.
+    pub fn changes(&self) -> Receiver<Report> {
+        self.0.changes.clone()
     }
 
     /// Starts, waits until every track has given a frame, and stops again: what cannot work, or would
@@ -124,7 +153,10 @@ impl Capture {
     /// Says what cannot be captured and why.
     pub async fn rehearse(&self) -> Result<(), Failure> {
         let tracks = self.0.tracks();
-        self.start().await;
+        if tracks.is_empty() {
+            return Ok(());
+        }
+        self.begin(true).await;
         let first_frames = async {
             let ready = join_all(tracks.iter().map(Track::first_frame));
             match select(ready, std::pin::pin!(self.failure())).await {
@@ -148,14 +180,11 @@ impl Capture {
 }
 
 impl Inner {
-    /// The encoders before the sources, so that no frame is lost.
-    fn start(&self) {
+    fn start_encoders(&self) {
         self.encoders().values().for_each(Encoder::start);
-        self.sources.iter().for_each(Source::start);
     }
 
-    fn stop(&self) {
-        self.sources.iter().for_each(Source::stop);
+    fn stop_encoders(&self) {
         self.encoders().values().for_each(Encoder::stop);
     }
 

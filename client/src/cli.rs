@@ -22,6 +22,7 @@ use url::Url;
 use crate::config::{
     Callee, Config, Connection, Fingerprint, IcePolicy, Relay, Secret, Show, Token, Trust,
 };
+use crate::console;
 use crate::media::{Media, VideoFormat};
 use crate::signaller::relay_address;
 use crate::wire::is_encrypted;
@@ -82,6 +83,9 @@ pub struct Args {
 
     #[command(flatten)]
     papers: PapersArgs,
+    /// Take commands (help has them) from standard input, even if that is no terminal
+    #[arg(long)]
+    commands: bool,
 
     /// Print what gst-launch-1.0 takes to capture and encode the same, and end
     #[arg(long, hide = true)]
@@ -234,6 +238,7 @@ impl Args {
             receiving: self.receiving.into_receiving(),
             observation: self.observation.into_observation(),
             json: self.json,
+            commands: self.commands || console::is_terminal(),
             print_pipeline: self.print_pipeline,
             list_devices: self.listing.list_devices,
             check: self.doctor.check,

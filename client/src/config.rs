@@ -33,6 +33,8 @@ pub struct Config {
     pub observation: Observation,
     /// Whether reports are JSON.
     pub json: bool,
+    /// Do what lines on standard input say ([`command`](crate::command)).
+    pub commands: bool,
     /// Say what would be captured, as a command, and do nothing.
     pub print_pipeline: bool,
     /// Say which cameras, microphones, outputs, monitors and windows there are, and do nothing.
@@ -67,6 +69,7 @@ impl Config {
             receiving: Receiving::default(),
             observation: Observation::default(),
             json: false,
+            commands: false,
             print_pipeline: false,
             list_devices: false,
             check: false,

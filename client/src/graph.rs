@@ -4,14 +4,12 @@
 //! element once it exists.
 
 mod camera;
+mod sources;
 
-use crate::camera::Choice;
-use crate::media::{
-    AudioSource, Codec, Kind, Media, Part, Screen, TEST_TONE_HZ, VideoCodec, VideoFormat,
-    VideoSource,
-};
+use crate::media::{Codec, Kind, Media, VideoCodec, VideoFormat};
 
-use camera::camera_source;
+pub use sources::{Pace, RAW, RAW_SOUND, camera_branch, origin_branch, slate_branch};
+use sources::{raw_text, source_elements};
 
 /// A branch of a pipeline.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,8 +47,6 @@ const SCALED: &str = "videoscale ! videoconvert";
 const SHORT_QUEUE: &str =
     "queue leaky=downstream max-size-buffers=0 max-size-bytes=0 max-size-time=100000000";
 
-/// The name of the appsink at the end of a source.
-pub const RAW: &str = "raw";
 /// The name of an encoder.
 pub const ENCODER: &str = "encoder";
 /// The name of the appsink at the end of an encoder.
@@ -59,6 +55,10 @@ pub const ENCODED: &str = "encoded";
 /// The form in which every source of a kind gives its frames, so that one can take the place of
 /// another while an encoder runs.
 pub fn raw_form(kind: Kind, media: &Media) -> String {
+    form(kind, &media.format)
+}
+
+fn form(kind: Kind, format: &VideoFormat) -> String {
     match kind {
         Kind::Video => {
             let VideoFormat {
@@ -66,7 +66,7 @@ pub fn raw_form(kind: Kind, media: &Media) -> String {
                 height,
                 framerate,
                 ..
-            } = media.format;
+            } = *format;
             format!(
                 "video/x-raw,format=I420,width={width},height={height},pixel-aspect-ratio=1/1,\
                  framerate={framerate}/1"
@@ -78,31 +78,7 @@ pub fn raw_form(kind: Kind, media: &Media) -> String {
     }
 }
 
-/// The branch that captures one kind; `None` when it is not sent.
-pub fn source_branch(media: &Media, kind: Kind) -> Option<Branch> {
-    let (source, settings) = raw_branch(media, kind, false)?;
-    Some(Branch {
-        launch: format!(
-            "{source} ! appsink name={RAW} sync=false async=false max-buffers=4 drop=true"
-        ),
-        settings,
-    })
-}
-
-/// The branch that captures the camera at `path` in the form that was chosen.
-pub fn camera_branch(media: &Media, path: &str, choice: &Choice) -> Branch {
-    let (source, settings) = camera_source(path, choice);
-    Branch {
-        launch: format!(
-            "{source} ! videorate ! {SCALED} ! {} ! appsink name={RAW} sync=false async=false \
-             max-buffers=4 drop=true",
-            raw_form(Kind::Video, media)
-        ),
-        settings,
-    }
-}
-
-/// The branch that encodes what [`source_branch`] gives. A setting that this version of the encoder
+/// The branch that encodes what sources give. A setting that this version of the encoder
 /// does not know may be left out.
 pub fn encoder_branch(codec: Codec, media: &Media) -> Branch {
     let encoder = encoder(codec, media);
@@ -119,7 +95,8 @@ pub fn encoder_branch(codec: Codec, media: &Media) -> Branch {
 /// kind is not sent.
 pub fn discarding_text(media: &Media, kind: Kind) -> Option<String> {
     let codec = media.codecs(kind).first().copied()?;
-    let (source, mut settings) = raw_branch(media, kind, true)?;
+    let origin = media.origins(kind).into_iter().next()?;
+    let (source, mut settings) = raw_text(&origin, &media.format)?;
     let queue = match kind {
         Kind::Video => NEWEST_ONLY,
         Kind::Audio => SHORT_QUEUE,
@@ -131,19 +108,6 @@ pub fn discarding_text(media: &Media, kind: Kind) -> Option<String> {
         encoder.launch
     );
     Some(Branch { launch, settings }.inlined())
-}
-
-/// A source in the form that all sources of its kind have; one `to_launch` is for those who have
-/// nothing but GStreamer's own elements.
-fn raw_branch(media: &Media, kind: Kind, to_launch: bool) -> Option<(String, Vec<Setting>)> {
-    let (source, settings) = match kind {
-        Kind::Video if !to_launch && matches!(media.video, VideoSource::Screen(_)) => {
-            (screen_source(&media.format), Vec::new())
-        }
-        Kind::Video => video_source(&media.video, &media.format)?,
-        Kind::Audio => audio_source(&media.audio)?,
-    };
-    Some((format!("{source} ! {}", raw_form(kind, media)), settings))
 }
 
 impl Branch {
@@ -199,147 +163,13 @@ pub fn payloader(codec: Codec) -> &'static str {
 /// The encoders of pictures are a matter of choice.
 pub fn capture_elements(media: &Media) -> Vec<&'static str> {
     let mut elements = Vec::new();
-    match &media.video {
-        VideoSource::Screen(_) => {}
-        VideoSource::Camera(_) => elements.extend(["v4l2src", "videorate"]),
-        VideoSource::Test(_) => elements.push("videotestsrc"),
-        VideoSource::File(_) => elements.push("decodebin"),
-        VideoSource::Uri(_) => elements.push("uridecodebin"),
-        VideoSource::Pipeline(_) | VideoSource::None => {}
-    }
-    if media.video != VideoSource::None {
-        elements.extend(["videoconvert", "videoscale"]);
-    }
-    match &media.audio {
-        AudioSource::Mic(_) | AudioSource::Desktop => elements.push("pulsesrc"),
-        AudioSource::Test => elements.push("audiotestsrc"),
-        AudioSource::File(_) => elements.push("decodebin"),
-        AudioSource::Uri(_) => elements.push("uridecodebin"),
-        AudioSource::WithVideo | AudioSource::Pipeline(_) | AudioSource::None => {}
-    }
-    if media.audio != AudioSource::None {
-        elements.extend(["audioconvert", "audioresample", "opusenc", "rtpopuspay"]);
+    for kind in Kind::ALL.into_iter().filter(|kind| media.sends(*kind)) {
+        elements.extend(media.origins(kind).iter().flat_map(source_elements));
+        if kind == Kind::Audio {
+            elements.extend(["opusenc", "rtpopuspay"]);
+        }
     }
     elements
-}
-
-fn video_source(source: &VideoSource, format: &VideoFormat) -> Option<(String, Vec<Setting>)> {
-    let framerate = format.framerate;
-    let setting = |property, value| Setting {
-        element: VIDEO_SOURCE,
-        property,
-        value,
-    };
-    let (source, settings) = match source {
-        VideoSource::None => return None,
-        // It moves in every frame.
-        VideoSource::Test(pattern) => (
-            format!(
-                "videotestsrc is-live=true pattern={} horizontal-speed=4 name={VIDEO_SOURCE}",
-                pattern.name()
-            ),
-            Vec::new(),
-        ),
-        VideoSource::Camera(device) => (
-            format!("v4l2src name={VIDEO_SOURCE} ! decodebin ! videorate"),
-            device
-                .iter()
-                .map(|name| setting("device", name.clone()))
-                .collect(),
-        ),
-        VideoSource::File(file) => (
-            format!(
-                "filesrc name={VIDEO_SOURCE} ! decodebin ! video/x-raw ! clocksync ! videorate"
-            ),
-            vec![setting("location", file.path.display().to_string())],
-        ),
-        VideoSource::Uri(uri) => (
-            format!("uridecodebin name={VIDEO_SOURCE} ! video/x-raw ! clocksync ! videorate"),
-            vec![setting("uri", uri.reveal().into())],
-        ),
-        VideoSource::Pipeline(launch) => (format!("{} ! videorate", launch.text()), Vec::new()),
-        VideoSource::Screen(screen) => {
-            // With damage tracking on, a moving screen costs a tenth of a core more.
-            (
-                format!("ximagesrc use-damage=false name={VIDEO_SOURCE}"),
-                screen_settings(screen),
-            )
-        }
-    };
-    let launch = format!("{source} ! video/x-raw,framerate={framerate}/1 ! {SCALED}");
-    Some((launch, settings))
-}
-
-/// What `devices::grab` feeds with the picture of a screen.
-fn screen_source(format: &VideoFormat) -> String {
-    let framerate = format.framerate;
-    format!(
-        "appsrc name={VIDEO_SOURCE} is-live=true format=time max-buffers=1 \
-         ! video/x-raw,framerate={framerate}/1 ! {SCALED}"
-    )
-}
-
-fn screen_settings(screen: &Screen) -> Vec<Setting> {
-    let setting = |property, value: String| Setting {
-        element: VIDEO_SOURCE,
-        property,
-        value,
-    };
-    let mut settings = vec![setting("show-pointer", screen.pointer.to_string())];
-    if let Some(display) = &screen.display {
-        settings.push(setting("display-name", display.clone()));
-    }
-    // Windows and monitors have to be looked up first.
-    if let Part::Region(region) = screen.part {
-        settings.extend([
-            setting("startx", region.x.to_string()),
-            setting("starty", region.y.to_string()),
-            // ximagesrc counts the last column and row as part of the picture.
-            setting("endx", (region.x + region.width - 1).to_string()),
-            setting("endy", (region.y + region.height - 1).to_string()),
-        ]);
-    }
-    settings
-}
-
-fn audio_source(source: &AudioSource) -> Option<(String, Vec<Setting>)> {
-    let setting = |property, value| Setting {
-        element: AUDIO_SOURCE,
-        property,
-        value,
-    };
-    let (source, settings) = match source {
-        AudioSource::None | AudioSource::WithVideo => return None,
-        AudioSource::Test => (
-            format!(
-                "audiotestsrc is-live=true samplesperbuffer=480 freq={TEST_TONE_HZ} volume=0.25 \
-                 name={AUDIO_SOURCE}"
-            ),
-            Vec::new(),
-        ),
-        AudioSource::Mic(device) => (
-            format!("pulsesrc client-name=Aldis provide-clock=false name={AUDIO_SOURCE}"),
-            device
-                .iter()
-                .map(|name| setting("device", name.clone()))
-                .collect(),
-        ),
-        AudioSource::Desktop => (
-            format!("pulsesrc client-name=Aldis provide-clock=false name={AUDIO_SOURCE}"),
-            vec![setting("device", "@DEFAULT_MONITOR@".into())],
-        ),
-        AudioSource::File(file) => (
-            format!("filesrc name={AUDIO_SOURCE} ! decodebin ! audio/x-raw ! clocksync"),
-            vec![setting("location", file.path.display().to_string())],
-        ),
-        AudioSource::Uri(uri) => (
-            format!("uridecodebin name={AUDIO_SOURCE} ! audio/x-raw ! clocksync"),
-            vec![setting("uri", uri.reveal().into())],
-        ),
-        AudioSource::Pipeline(launch) => (launch.text().into(), Vec::new()),
-    };
-    let launch = format!("{source} ! audioconvert ! audioresample");
-    Some((launch, settings))
 }
 
 fn encoder(codec: Codec, media: &Media) -> Branch {
@@ -371,7 +201,7 @@ fn encoder(codec: Codec, media: &Media) -> Branch {
 mod tests {
     use super::*;
     use crate::encoding::Encoding;
-    use crate::media::Others;
+    use crate::media::{AudioSource, Others, Part, Screen, VideoSource};
 
     fn media(video: VideoSource, audio: AudioSource) -> Media {
         let format = VideoFormat {
@@ -389,53 +219,6 @@ mod tests {
         }
     }
 
-    fn region(text: &str) -> Part {
-        Part::Region(text.parse().expect("a region"))
-    }
-
-    #[test]
-    fn what_a_user_typed_is_never_part_of_the_text() {
-        let hostile = "x\" ! filesink location=/tmp/x name=\"y";
-        let media = media(
-            VideoSource::Camera(Some(hostile.into())),
-            AudioSource::Mic(Some(hostile.into())),
-        );
-        for kind in Kind::ALL {
-            let branch = source_branch(&media, kind).expect("both kinds are sent");
-            assert!(!branch.launch.contains("filesink"), "{}", branch.launch);
-            assert!(
-                branch
-                    .settings
-                    .iter()
-                    .any(|setting| setting.value == hostile)
-            );
-        }
-    }
-
-    #[test]
-    fn a_region_ends_at_its_last_pixel() {
-        let screen = Screen {
-            display: None,
-            pointer: false,
-            part: region("10,20,1280x720"),
-        };
-        let values: Vec<_> = screen_settings(&screen)
-            .into_iter()
-            .map(|setting| (setting.property, setting.value))
-            .collect();
-        let expected = [
-            ("show-pointer", "false"),
-            ("startx", "10"),
-            ("starty", "20"),
-            ("endx", "1289"),
-            ("endy", "739"),
-        ];
-        assert_eq!(
-            values,
-            expected.map(|(property, value)| (property, value.to_owned()))
-        );
-    }
-
     #[test]
     fn the_text_to_compare_with_has_a_queue_where_one_pipeline_ends() {
         let screen = Screen {
@@ -446,7 +229,9 @@ mod tests {
         let media = media(VideoSource::Screen(screen), AudioSource::Test);
         let until_sink = |text: String| text.rsplit_once(" ! ").map(|(rest, _)| rest.to_owned());
         for kind in Kind::ALL {
-            let source = source_branch(&media, kind).and_then(|branch| until_sink(branch.launch));
+            let origins = media.origins(kind);
+            let source = origin_branch(&origins[0], &media.format, false);
+            let source = source.and_then(|branch| until_sink(branch.launch));
             let encoder = media.codecs(kind).first().map(|codec| {
                 let branch = encoder_branch(*codec, &media);
                 until_sink(branch.inlined()).unwrap_or_default()
@@ -475,8 +260,7 @@ mod tests {
         assert!(
             Kind::ALL
                 .into_iter()
-                .all(|kind| source_branch(&media, kind).is_none()
-                    && discarding_text(&media, kind).is_none())
+                .all(|kind| discarding_text(&media, kind).is_none())
         );
         assert!(capture_elements(&media).is_empty());
     }

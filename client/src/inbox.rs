@@ -14,6 +14,7 @@ use crate::capture::Capture;
 use crate::failure::Failure;
 use crate::peer::PeerEvent;
 use crate::presence::PresenceEvent;
+use crate::report::Report;
 
 /// How often partners are looked after: as much later a silence is noticed, at the most.
 const TICK: Duration = Duration::from_millis(250);
@@ -32,6 +33,10 @@ pub enum Input<K> {
     Stopped,
     /// The capture cannot go on.
     CaptureFailed(Failure),
+    /// Something is to be told of a source.
+    SourceChanged(Report),
+    /// Somebody typed this line.
+    Typed(String),
     /// Something happened to the connection with this key.
     Peer(K, PeerEvent),
     /// Something happened at the relay.
@@ -45,6 +50,8 @@ pub enum Input<K> {
 pub struct Inbox<K> {
     stop: Receiver<()>,
     failures: Receiver<Failure>,
+    changes: Receiver<Report>,
+    typed: Receiver<String>,
     peers: Receiver<(K, PeerEvent)>,
     relay: Receiver<PresenceEvent>,
     next_tick: Instant,
@@ -55,6 +62,8 @@ pub struct Inbox<K> {
 pub struct Ways<K> {
     stop: Sender<()>,
     failures: Sender<Failure>,
+    changes: Sender<Report>,
+    typed: Sender<String>,
     peers: Sender<(K, PeerEvent)>,
     relay: Sender<PresenceEvent>,
 }
@@ -64,11 +73,15 @@ impl<K: Clone + Send + Sync + 'static> Ways<K> {
     pub fn new() -> (Self, Inbox<K>) {
         let (stop, stopped) = bounded(1);
         let (failures, failed) = bounded(1);
+        let (changes, changed) = bounded(1);
+        let (typed, lines) = bounded(1);
         let (peers, from_peers) = bounded(MAX_PEER_EVENTS);
         let (relay, from_relay) = bounded(MAX_RELAY_EVENTS);
         let inbox = Inbox {
             stop: stopped,
             failures: failed,
+            changes: changed,
+            typed: lines,
             peers: from_peers,
             relay: from_relay,
             next_tick: now() + TICK,
@@ -77,6 +90,8 @@ impl<K: Clone + Send + Sync + 'static> Ways<K> {
             Self {
                 stop,
                 failures,
+                changes,
+                typed,
                 peers,
                 relay,
             },
@@ -89,6 +104,12 @@ impl<K: Clone + Send + Sync + 'static> Ways<K> {
         // When one order to stop waits already, another would add nothing.
         let _ = self.stop.try_send(());
         !self.stop.is_closed()
+    }
+
+    /// Hands a line on that somebody typed, and waits until the loop takes it; false once there is
+    /// none.
+    pub fn typed(&self, line: String) -> bool {
+        self.typed.send_blocking(line).is_ok()
     }
 
     /// The way for the relay.
@@ -106,9 +127,17 @@ impl<K: Clone + Send + Sync + 'static> Ways<K> {
         })
     }
 
-    /// Lets the loop know when the capture cannot go on.
+    /// Lets the loop know when the capture cannot go on, and what is to be told of its sources.
     pub fn watch_capture(&self, capture: &Capture) {
         if !capture.is_empty() {
+            let (changes, from_sources) = (self.changes.clone(), capture.changes());
+            task::spawn(async move {
+                while let Ok(change) = from_sources.recv().await {
+                    if changes.send(change).await.is_err() {
+                        break;
+                    }
+                }
+            });
             let (capture, failures) = (capture.clone(), self.failures.clone());
             task::spawn(async move { drop(failures.send(capture.failure().await).await) });
         }
@@ -121,12 +150,16 @@ impl<K> Inbox<K> {
         let until_tick = self.next_tick.saturating_duration_since(now());
         let mut stop = pin!(first(&self.stop).fuse());
         let mut failure = pin!(first(&self.failures).fuse());
+        let mut change = pin!(first(&self.changes).fuse());
+        let mut typed = pin!(first(&self.typed).fuse());
         let mut tick = pin!(task::sleep(until_tick).fuse());
         let mut peer = pin!(first(&self.peers).fuse());
         let mut relay = pin!(first(&self.relay).fuse());
         select_biased! {
             () = stop => Input::Stopped,
             failure = failure => Input::CaptureFailed(failure),
+            change = change => Input::SourceChanged(change),
+            line = typed => Input::Typed(line),
             () = tick => {
                 self.next_tick = now() + TICK;
                 Input::Tick

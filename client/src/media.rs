@@ -7,7 +7,8 @@ mod sources;
 use crate::encoding::Encoding;
 
 pub use sources::{
-    AudioSource, File, Launch, Part, Pattern, Region, Screen, TEST_TONE_HZ, Uri, VideoSource,
+    AudioSource, File, Launch, Origin, Part, Pattern, Region, Screen, TEST_TONE_HZ, Uri,
+    VideoSource,
 };
 
 /// A video codec that Aldis can send.
@@ -106,22 +107,36 @@ impl Default for Media {
 }
 
 impl Media {
-    /// Every source of pictures, the one at first in front.
-    pub fn videos(&self) -> impl Iterator<Item = &VideoSource> {
-        std::iter::once(&self.video).chain(&self.others.video)
+    /// Every source of a kind, the one at first in front.
+    pub fn origins(&self, kind: Kind) -> Vec<Origin> {
+        match kind {
+            Kind::Video => std::iter::once(&self.video)
+                .chain(&self.others.video)
+                .map(|source| Origin::Video(source.clone()))
+                .collect(),
+            Kind::Audio => std::iter::once(&self.audio)
+                .chain(&self.others.audio)
+                .map(|source| Origin::Audio(source.clone()))
+                .collect(),
+        }
     }
 
-    /// Every source of sound, the one at first in front.
-    pub fn audios(&self) -> impl Iterator<Item = &AudioSource> {
-        std::iter::once(&self.audio).chain(&self.others.audio)
+    /// Whether the sound that belongs to a picture may be wanted.
+    pub fn wants_sound_with_video(&self) -> bool {
+        std::iter::once(&self.audio)
+            .chain(&self.others.audio)
+            .any(|source| *source == AudioSource::WithVideo)
     }
 
     /// Whether a kind is sent, or may be.
     pub fn sends(&self, kind: Kind) -> bool {
-        match kind {
-            Kind::Video => self.videos().any(|source| *source != VideoSource::None),
-            Kind::Audio => self.audios().any(|source| *source != AudioSource::None),
-        }
+        let mut origins = self.origins(kind).into_iter();
+        origins.any(|origin| {
+            !matches!(
+                origin,
+                Origin::Video(VideoSource::None) | Origin::Audio(AudioSource::None)
+            )
+        })
     }
 
     /// The codecs in which a kind may be sent or, when nothing is sent, is asked for; the one we

@@ -8,9 +8,11 @@ use protocol::{PeerId, SdpType};
 use serde::Serialize;
 
 use crate::diagnosis::Stage;
-use crate::media::Kind;
+use crate::failure::Failure;
+use crate::media::{Kind, Origin};
 use crate::record::plan::Note;
 use crate::stats::Rates;
+use crate::switcher::Change;
 
 pub use connection::{Connection, Doubt, Reconnection};
 
@@ -119,6 +121,26 @@ pub enum Report {
         /// Why, in words.
         reason: String,
     },
+    /// Every source that may be sent, as it was asked for.
+    Sources {
+        /// Those of pictures, then those of sound.
+        sources: Vec<SourceEntry>,
+    },
+    /// An answer to what was typed.
+    Reply {
+        /// In words.
+        text: String,
+    },
+    /// Another source is sent, as it was asked for.
+    SourceSwitched(SourceNote),
+    /// A source is gone; a slate is sent until it is back.
+    SourceLost(SourceNote),
+    /// A source is back.
+    SourceBack(SourceNote),
+    /// A source was asked for and cannot be had; the one before is sent.
+    SourceRefused(SourceNote),
+    /// A source has come to its end; a slate is sent.
+    SourceEnded(SourceNote),
     /// The program ends because of this.
     Failed {
         /// What went wrong and what to do.
@@ -129,6 +151,35 @@ pub enum Report {
         #[serde(skip_serializing_if = "Option::is_none")]
         stage: Option<Stage>,
     },
+}
+
+/// A source that may be sent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SourceEntry {
+    /// Picture or sound.
+    #[serde(serialize_with = "as_text")]
+    pub kind: Kind,
+    /// Its place in the list of its kind, from 1.
+    pub number: usize,
+    /// What it is called.
+    pub source: String,
+    /// Whether it is the one that is sent, or is to be.
+    pub selected: bool,
+}
+
+/// What a report says of a source.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SourceNote {
+    /// Picture or sound.
+    #[serde(serialize_with = "as_text")]
+    pub kind: Kind,
+    /// Its place in the list of its kind, from 1.
+    pub number: usize,
+    /// What it is called there.
+    pub source: String,
+    /// What went wrong, in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// Which way a description went.
@@ -233,9 +284,69 @@ impl fmt::Display for Report {
             }
             Self::Declined { reason } => write!(f, "a second call was declined: {reason}"),
             Self::Trouble { reason, .. } => f.write_str(reason),
-            Self::Failed { reason, .. } => write!(f, "{reason}"),
+            Self::Sources { sources } => write_lines(f, sources),
+            Self::SourceSwitched(note) => note.say(f, "is sent now"),
+            Self::SourceLost(note) => note.say(f, "is gone, a slate is sent until it is back"),
+            Self::SourceBack(note) => note.say(f, "is back"),
+            Self::SourceRefused(note) => note.say(f, "cannot be had, the one before goes on"),
+            Self::SourceEnded(note) => note.say(f, "is over, a slate is sent"),
+            Self::Reply { text: reason } | Self::Failed { reason, .. } => write!(f, "{reason}"),
         }
     }
+}
+
+impl SourceNote {
+    fn new(kind: Kind, origins: &[Origin], index: usize, failure: Option<Failure>) -> Self {
+        Self {
+            kind,
+            number: index + 1,
+            source: origins.get(index).map(Origin::label).unwrap_or_default(),
+            reason: failure.map(|failure| failure.sentence),
+        }
+    }
+}
+
+impl Report {
+    /// What is told of a change among the sources of a kind.
+    pub fn change(kind: Kind, origins: &[Origin], change: Change) -> Self {
+        let note = |index, failure| SourceNote::new(kind, origins, index, failure);
+        match change {
+            Change::Switched(index) => Self::SourceSwitched(note(index, None)),
+            Change::Refused(index, failure) => Self::SourceRefused(note(index, Some(failure))),
+            Change::Lost(index, failure) => Self::SourceLost(note(index, Some(failure))),
+            Change::Back(index) => Self::SourceBack(note(index, None)),
+            Change::Ended(index) => Self::SourceEnded(note(index, None)),
+        }
+    }
+}
+
+impl fmt::Display for SourceEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mark = if self.selected { " (sent)" } else { "" };
+        write!(f, "{} {}  {}{mark}", self.kind, self.number, self.source)
+    }
+}
+
+impl SourceNote {
+    fn say(&self, f: &mut fmt::Formatter<'_>, what: &str) -> fmt::Result {
+        write!(
+            f,
+            "{} source {} ({}) {what}",
+            self.kind, self.number, self.source
+        )?;
+        match &self.reason {
+            Some(reason) => write!(f, ": {reason}"),
+            None => Ok(()),
+        }
+    }
+}
+
+fn write_lines(f: &mut fmt::Formatter<'_>, entries: &[SourceEntry]) -> fmt::Result {
+    for (index, entry) in entries.iter().enumerate() {
+        let line_end = if index == 0 { "" } else { "\n" };
+        write!(f, "{line_end}{entry}")?;
+    }
+    Ok(())
 }
 
 impl fmt::Display for Direction {

@@ -1,12 +1,11 @@
-//! Sources of pictures and sound, each in a pipeline of its own, and the way of their frames to the
-//! encoders.
+//! Sources of pictures and sound, each in a pipeline of its own.
 //!
 //! Every source of a kind gives raw frames of the same form, so that one can take the place of another
 //! while encoders and calls go on. A source that fails takes nothing down with it.
 
-use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, ensure};
 use gst::glib::value::FromValue;
@@ -17,207 +16,186 @@ use gst_app::{AppSink, AppSinkCallbacks, AppSrc};
 use crate::camera::{CameraName, Wanted};
 use crate::devices::{cameras, grab};
 use crate::failure::{Failure, FailureKind};
-use crate::graph::{self, AUDIO_SOURCE, Branch, RAW, VIDEO_SOURCE};
-use crate::media::{AudioSource, Kind, Media, VideoSource};
-use crate::timeline::{Timeline, on_timeline};
+use crate::feed::Feed;
+use crate::graph::{self, AUDIO_SOURCE, Branch, Pace, RAW, RAW_SOUND, VIDEO_SOURCE};
+use crate::media::{AudioSource, Kind, Media, Origin, VideoFormat, VideoSource};
+use crate::timeline::Timeline;
 
-/// The way from the sources of a kind to its encoders. The frames of one source pass, in the order of
-/// their time; those of the others do not.
-#[derive(Debug)]
-pub struct Feed {
-    inputs: Vec<AppSrc>,
-    /// The number of the source whose frames pass.
-    current: AtomicU64,
-    /// The number of the source that takes over with its first frame.
-    wanted: AtomicU64,
-    /// The time of the last frame that passed, in nanoseconds of running time.
-    last: AtomicU64,
+/// How long what is played may take to be ready.
+const PREROLL_LIMIT: Duration = Duration::from_secs(10);
+
+/// How often one that gets ready is asked whether somebody stopped it.
+const PREROLL_LOOK: gst::ClockTime = gst::ClockTime::from_mseconds(100);
+
+/// What is shorter is not worth playing again without a pause.
+const SHORTEST_LOOP: gst::ClockTime = gst::ClockTime::from_mseconds(500);
+
+/// How far ahead of its picture an address that is live is read, in milliseconds.
+const LIVE_LATENCY_MS: u32 = 100;
+
+/// What a source says of itself, on a thread of GStreamer.
+#[derive(Clone, Debug)]
+pub(crate) enum SourceEvent {
+    /// Its first frame has passed.
+    FirstFrame,
+    /// It cannot go on.
+    Failed(Failure),
+    /// It is over; whether it is to begin anew.
+    Ended(bool),
+}
+
+/// Who hears what a source says. It must not block.
+pub(crate) type Listener = Arc<dyn Fn(SourceEvent) + Send + Sync>;
+
+/// Where the frames of a source go.
+#[derive(Clone)]
+pub(crate) struct Outlet {
+    /// The way of its kind.
+    pub(crate) feed: Arc<Feed>,
+    /// The way of the sound that belongs to its pictures.
+    pub(crate) sound: Option<Arc<Feed>>,
+    /// Who hears of it.
+    pub(crate) listener: Listener,
+}
+
+/// What is to be started.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Act {
+    /// A source.
+    Origin(Origin),
+    /// A slate with these words instead of a picture, or silence.
+    Slate(Kind, String),
 }
 
 /// One source, while it is started.
-pub struct Source {
+#[derive(Debug)]
+pub(crate) struct Source {
     kind: Kind,
-    number: u64,
-    media: Media,
-    feed: Arc<Feed>,
     pipeline: gst::Pipeline,
-    failed: Failed,
-}
-
-/// Who hears of what keeps a source from going on.
-type Failed = Arc<dyn Fn(Failure) + Send + Sync>;
-
-impl Feed {
-    /// A way into these encoders. Nothing passes until a source is wanted.
-    pub(crate) fn new(inputs: Vec<AppSrc>) -> Self {
-        Self {
-            inputs,
-            current: AtomicU64::new(0),
-            wanted: AtomicU64::new(0),
-            last: AtomicU64::new(0),
-        }
-    }
-
-    /// Lets the source with this number take over with its first frame; until then the one before it
-    /// goes on. Numbers of sources begin at 1.
-    pub(crate) fn want(&self, number: u64) {
-        self.wanted.store(number, Ordering::Relaxed);
-    }
-
-    /// The number of the source whose frames pass; 0 before the first.
-    pub fn current(&self) -> u64 {
-        self.current.load(Ordering::Relaxed)
-    }
-
-    /// Passes a frame of a source on. Called on the source's own thread.
-    fn pass(&self, number: u64, frame: &gst::Buffer) {
-        if self.wanted.load(Ordering::Relaxed) == number {
-            self.current.store(number, Ordering::Relaxed);
-        } else if self.current() != number {
-            return;
-        }
-        // Encoders take no step back in time, and two sources are not quite in step.
-        let time = frame.pts().map_or(0, gst::ClockTime::nseconds);
-        if self.last.fetch_max(time, Ordering::Relaxed) >= time && time > 0 {
-            return;
-        }
-        for input in &self.inputs {
-            // One whose encoder is not running does not take it.
-            let _ = input.push_buffer(frame.clone());
-        }
-    }
+    pace: Pace,
+    /// Set by whoever wants it to end while it is still getting ready.
+    unwanted: Arc<AtomicBool>,
 }
 
 impl Source {
-    /// Builds a source without starting it. `failed` hears of what keeps it from going on, on a thread
-    /// of GStreamer. `None` when nothing of this kind is sent.
+    /// Builds a source without starting it. Looks up what has to be looked up: may block for as long
+    /// as a display or a camera takes to answer.
     ///
     /// # Errors
-    /// When an element cannot be made, or refuses a value the user gave.
+    /// Says what cannot be had and why.
     pub(crate) fn new(
-        kind: Kind,
+        act: &Act,
         number: u64,
         media: &Media,
-        feed: &Arc<Feed>,
         timeline: &Timeline,
-        failed: impl Fn(Failure) + Send + Sync + 'static,
-    ) -> Result<Option<Self>, anyhow::Error> {
-        let Some(branch) = graph::source_branch(media, kind) else {
-            return Ok(None);
-        };
+        outlet: &Outlet,
+        unwanted: Arc<AtomicBool>,
+    ) -> Result<Self, Failure> {
+        let (kind, pace, branch) = branch(act, media)?;
         let pipeline = gst::Pipeline::with_name(&format!("source-{kind}-{number}"));
-        timeline.rule(&pipeline);
-        let source = Self {
-            kind,
-            number,
-            media: media.clone(),
-            feed: Arc::clone(feed),
-            pipeline,
-            failed: Arc::new(failed),
+        match pace {
+            Pace::Live => timeline.rule(&pipeline),
+            // Its time begins when it is ready.
+            Pace::Played { .. } => timeline.lend_clock(&pipeline),
+        }
+        let bin = build(&branch).map_err(|error| unbuilt(act, &error))?;
+        let fail = |error: anyhow::Error| Failure::new(FailureKind::Other, format!("{error:#}"));
+        pipeline
+            .add(&bin)
+            .map_err(|error| fail(anyhow!("a source does not fit its pipeline: {error}")))?;
+        let sink = |name| {
+            let sink = bin.by_name(name);
+            sink.and_then(|sink| sink.downcast::<AppSink>().ok())
         };
-        if source.camera().is_none() {
-            source.fill(&branch)?;
+        let raw = sink(RAW).ok_or_else(|| fail(anyhow!("no appsink for {kind}")))?;
+        raw.set_callbacks(pass_on(number, outlet.clone(), timeline.clone()));
+        if let (Some(raw), Some(sound)) = (sink(RAW_SOUND), &outlet.sound) {
+            let feeds = (Arc::clone(&outlet.feed), Arc::clone(sound));
+            raw.set_callbacks(pass_sound_on(number, feeds, timeline.clone()));
         }
-        source.listen()?;
-        Ok(Some(source))
-    }
-
-    /// The camera, where the picture comes from one.
-    fn camera(&self) -> Option<CameraName> {
-        match (self.kind, &self.media.video) {
-            (Kind::Video, VideoSource::Camera(name)) => {
-                let named = name.as_deref().map(str::parse);
-                Some(named.and_then(Result::ok).unwrap_or_default())
-            }
-            _ => None,
-        }
-    }
-
-    /// Builds a branch into the pipeline, whose frames go to the feed.
-    fn fill(&self, branch: &Branch) -> Result<(), anyhow::Error> {
-        let kind = self.kind;
-        let bin = build(branch).with_context(|| format!("building the {kind} source"))?;
-        self.pipeline.add(&bin)?;
-        let sink = bin
-            .by_name(RAW)
-            .and_then(|sink| sink.downcast::<AppSink>().ok())
-            .with_context(|| format!("no appsink for {kind}"))?;
-        sink.set_callbacks(pass_on(self.number, Arc::clone(&self.feed)));
-        if let (Kind::Video, VideoSource::Screen(screen)) = (kind, &self.media.video) {
+        set_latency(&bin);
+        if let Act::Origin(Origin::Video(VideoSource::Screen(screen))) = act {
             let source = bin
                 .by_name(VIDEO_SOURCE)
                 .and_then(|source| source.downcast::<AppSrc>().ok())
-                .context("no appsrc for the screen")?;
-            let failed = Arc::clone(&self.failed);
-            let framerate = self.media.format.framerate;
+                .ok_or_else(|| fail(anyhow!("no appsrc for the screen")))?;
+            let listener = Arc::clone(&outlet.listener);
+            let framerate = media.format.framerate;
             grab::feed(&source, screen.clone(), framerate, move |failure| {
-                failed(failure);
+                listener(SourceEvent::Failed(failure));
             });
         }
-        Ok(())
-    }
-
-    fn listen(&self) -> Result<(), anyhow::Error> {
-        let bus = self.pipeline.bus().context("a pipeline has a bus")?;
-        let (media, failed) = (self.media.clone(), Arc::clone(&self.failed));
-        bus.set_sync_handler(move |_, message| {
-            if let gst::MessageView::Error(error) = message.view() {
-                failed(explain(error, &media));
-            }
-            gst::BusSyncReply::Drop
-        });
-        Ok(())
-    }
-
-    /// Asks the camera what it has and builds what takes it: it may be another one than last time.
-    fn take_camera(&self, name: &CameraName) -> Result<(), Failure> {
-        let format = &self.media.format;
-        let wanted = Wanted {
-            width: format.width,
-            height: format.height,
-            framerate: format.framerate,
-            passes_h264: false,
-        };
-        let plan = cameras::plan(name, &wanted)?;
-        tracing::info!(camera = %plan.camera, form = %plan.choice, "taking the camera");
-        for old in self.pipeline.children() {
-            let _ = self.pipeline.remove(&old);
-        }
-        let branch = graph::camera_branch(&self.media, &plan.camera.path, &plan.choice);
-        self.fill(&branch).map_err(|error| {
-            let sentence = format!("The camera {} cannot be used: {error:#}.", plan.camera);
-            Failure::new(FailureKind::Device, sentence)
+        watch(&pipeline, act.clone(), pace, outlet.listener.clone())?;
+        Ok(Self {
+            kind,
+            pipeline,
+            pace,
+            unwanted,
         })
     }
 
-    /// Starts, and does not wait for the first frame. Blocks for as long as a device takes to open.
+    /// Starts, and does not wait for the first frame of what is live. Blocks for as long as a device
+    /// takes to open, or a file until its first frame.
     pub(crate) fn start(&self) {
-        if let Some(name) = self.camera()
-            && let Err(failure) = self.take_camera(&name)
-        {
-            (self.failed)(failure);
-            return;
-        }
-        if self.pipeline.set_state(gst::State::Playing).is_err() {
+        let started = match self.pace {
+            Pace::Live => self.pipeline.set_state(gst::State::Playing).is_ok(),
+            Pace::Played { repeat } => self.play(repeat),
+        };
+        if !started {
             tracing::debug!(kind = %self.kind, "the source did not start");
         }
     }
 
-    /// Stops and lets go of the device. May be started again. Blocks.
-    pub(crate) fn stop(&self) {
+    /// Makes what is played ready and has it begin. What turns out to be live is taken as it comes.
+    fn play(&self, repeat: bool) -> bool {
+        match self.pipeline.set_state(gst::State::Paused) {
+            Err(_) => return false,
+            Ok(gst::StateChangeSuccess::NoPreroll) => {
+                for sink in [RAW, RAW_SOUND] {
+                    if let Some(sink) = self.pipeline.by_name(sink) {
+                        sink.set_property("sync", false);
+                    }
+                }
+            }
+            Ok(gst::StateChangeSuccess::Success | gst::StateChangeSuccess::Async) => {
+                if !self.is_ready() {
+                    return false;
+                }
+                let length = self.pipeline.query_duration::<gst::ClockTime>();
+                if repeat && length.is_some_and(|length| length >= SHORTEST_LOOP) {
+                    let flags = gst::SeekFlags::FLUSH | gst::SeekFlags::SEGMENT;
+                    // One that cannot be wound back begins anew at its end.
+                    let _ = self.pipeline.seek_simple(flags, gst::ClockTime::ZERO);
+                    if !self.is_ready() {
+                        return false;
+                    }
+                }
+            }
+        }
+        self.pipeline.set_state(gst::State::Playing).is_ok()
+    }
+
+    /// Waits until the first frame is there.
+    fn is_ready(&self) -> bool {
+        let looks = PREROLL_LIMIT.as_millis() / u128::from(PREROLL_LOOK.mseconds());
+        for _ in 0..looks {
+            if self.unwanted.load(Ordering::Relaxed) {
+                return false;
+            }
+            match self.pipeline.state(PREROLL_LOOK) {
+                (Ok(gst::StateChangeSuccess::Async), _, _) => {}
+                (Ok(_), _, _) => return true,
+                (Err(_), _, _) => return false,
+            }
+        }
+        false
+    }
+
+    /// Stops and lets go of the device. Blocks.
+    pub(crate) fn stop(self) {
         if self.pipeline.set_state(gst::State::Null).is_err() {
             tracing::warn!(kind = %self.kind, "the source did not stop in order");
         }
-    }
-}
-
-impl fmt::Debug for Source {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut debug = f.debug_struct("Source");
-        debug
-            .field("kind", &self.kind)
-            .field("number", &self.number);
-        debug.finish_non_exhaustive()
     }
 }
 
@@ -226,6 +204,45 @@ impl Drop for Source {
         // Stopped before, unless something failed: then this is the last chance to free a device.
         let _ = self.pipeline.set_state(gst::State::Null);
     }
+}
+
+/// What is to be built, once everything is looked up.
+fn branch(act: &Act, media: &Media) -> Result<(Kind, Pace, Branch), Failure> {
+    let format = &media.format;
+    let origin = match act {
+        Act::Slate(Kind::Video, sentence) => {
+            let can_write = gst::ElementFactory::find("textoverlay").is_some();
+            let branch = graph::slate_branch(sentence, can_write, format);
+            return Ok((Kind::Video, Pace::Live, branch));
+        }
+        Act::Slate(Kind::Audio, _) => &Origin::Audio(AudioSource::None),
+        Act::Origin(origin) => origin,
+    };
+    let branch = match origin {
+        Origin::Video(VideoSource::Camera(name)) => camera(name, format)?,
+        Origin::Video(_) | Origin::Audio(_) => {
+            graph::origin_branch(origin, format, media.wants_sound_with_video())
+                .ok_or_else(|| Failure::new(FailureKind::Other, "This source cannot be built."))?
+        }
+    };
+    Ok((origin.kind(), origin.pace(), branch))
+}
+
+/// Asks the camera what it has: it may be another one than last time.
+fn camera(name: &CameraName, format: &VideoFormat) -> Result<Branch, Failure> {
+    let wanted = Wanted {
+        width: format.width,
+        height: format.height,
+        framerate: format.framerate,
+        passes_h264: false,
+    };
+    let plan = cameras::plan(name, &wanted)?;
+    tracing::info!(camera = %plan.camera, form = %plan.choice, "taking the camera");
+    Ok(graph::camera_branch(
+        &plan.camera.path,
+        &plan.choice,
+        format,
+    ))
 }
 
 fn build(branch: &Branch) -> Result<gst::Bin, anyhow::Error> {
@@ -239,12 +256,92 @@ fn build(branch: &Branch) -> Result<gst::Bin, anyhow::Error> {
     Ok(bin)
 }
 
-fn pass_on(number: u64, feed: Arc<Feed>) -> AppSinkCallbacks {
+/// An address that is live is not held back for longer than a network's unrest.
+fn set_latency(bin: &gst::Bin) {
+    for name in [VIDEO_SOURCE, AUDIO_SOURCE] {
+        let Some(element) = bin.by_name(name) else {
+            continue;
+        };
+        if gst::glib::subclass::SignalId::lookup("source-setup", element.type_()).is_some() {
+            element.connect("source-setup", false, |values| {
+                let source = values.get(1)?.get::<gst::Element>().ok()?;
+                if source.has_property_with_type("latency", u32::static_type()) {
+                    source.set_property("latency", LIVE_LATENCY_MS);
+                }
+                None
+            });
+        }
+    }
+}
+
+/// Has the listener hear what the bus says; what is to be repeated is wound back.
+fn watch(
+    pipeline: &gst::Pipeline,
+    act: Act,
+    pace: Pace,
+    listener: Listener,
+) -> Result<(), Failure> {
+    let bus = pipeline.bus();
+    let bus = bus.ok_or_else(|| Failure::new(FailureKind::Other, "A pipeline has no bus."))?;
+    let weak = pipeline.downgrade();
+    bus.set_sync_handler(move |_, message| {
+        let view = message.view();
+        if let gst::MessageView::Error(error) = view {
+            listener(SourceEvent::Failed(explain(error, &act)));
+        } else if let gst::MessageView::Eos(_) = view {
+            let again = matches!(pace, Pace::Played { repeat: true });
+            listener(SourceEvent::Ended(again));
+        } else if let (gst::MessageView::SegmentDone(_), Some(pipeline)) = (view, weak.upgrade()) {
+            // Not on this thread, which is the one that has come to the end.
+            pipeline.call_async(wind_back);
+        }
+        gst::BusSyncReply::Drop
+    });
+    Ok(())
+}
+
+/// The next round follows the last one without a gap in time.
+fn wind_back(pipeline: &gst::Pipeline) {
+    let sought = pipeline.seek(
+        1.0,
+        gst::SeekFlags::SEGMENT,
+        gst::SeekType::Set,
+        gst::ClockTime::ZERO,
+        gst::SeekType::None,
+        gst::ClockTime::NONE,
+    );
+    if sought.is_err() {
+        tracing::debug!("what is played could not be wound back");
+    }
+}
+
+fn pass_on(number: u64, outlet: Outlet, timeline: Timeline) -> AppSinkCallbacks {
     AppSinkCallbacks::builder()
         .new_sample(move |sink| {
             let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
-            if let Some(frame) = on_timeline(&sample) {
-                feed.pass(number, &frame);
+            if let Some(frame) = timeline.place(sink, &sample)
+                && outlet.feed.pass(number, &frame)
+            {
+                (outlet.listener)(SourceEvent::FirstFrame);
+            }
+            Ok(gst::FlowSuccess::Ok)
+        })
+        .build()
+}
+
+/// The sound of a picture passes while the picture does.
+fn pass_sound_on(
+    number: u64,
+    (pictures, sounds): (Arc<Feed>, Arc<Feed>),
+    timeline: Timeline,
+) -> AppSinkCallbacks {
+    AppSinkCallbacks::builder()
+        .new_sample(move |sink| {
+            let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
+            if let Some(frame) = timeline.place(sink, &sample)
+                && pictures.current() == number
+            {
+                sounds.pass_sound_of_picture(&frame);
             }
             Ok(gst::FlowSuccess::Ok)
         })
@@ -303,25 +400,65 @@ fn is_in_range(spec: &ParamSpec, value: &Value) -> bool {
     }
 }
 
-fn explain(error: &gst::message::Error, media: &Media) -> Failure {
+/// Why a source was not built; of a pipeline of the user, in GStreamer's words.
+fn unbuilt(act: &Act, error: &anyhow::Error) -> Failure {
+    let sentence = match act {
+        Act::Origin(
+            Origin::Video(VideoSource::Pipeline(_)) | Origin::Audio(AudioSource::Pipeline(_)),
+        ) => format!(
+            "GStreamer does not take the pipeline: {error:#}. Try it alone: gst-launch-1.0 TEXT ! \
+             fakesink"
+        ),
+        Act::Origin(_) | Act::Slate(..) => format!("A source cannot be built: {error:#}."),
+    };
+    Failure::new(FailureKind::Other, sentence)
+}
+
+fn explain(error: &gst::message::Error, act: &Act) -> Failure {
     let source = error
         .src()
         .map(|source| source.name().to_string())
         .unwrap_or_default();
     let text = format!("{} ({})", error.error(), error.debug().unwrap_or_default());
-    tracing::debug!(source, text, "the capture failed");
-    match (source.as_str(), &media.video, &media.audio) {
-        (VIDEO_SOURCE, VideoSource::Camera(_), _) => {
+    tracing::debug!(source, text, "a source failed");
+    let other = |what: &str| {
+        let sentence = format!("{what}: {}", error.error());
+        Failure::new(FailureKind::Other, sentence)
+    };
+    let Act::Origin(origin) = act else {
+        return other("The slate failed");
+    };
+    match origin {
+        Origin::Video(VideoSource::Camera(_)) if source == VIDEO_SOURCE => {
             let element = error
                 .src()
                 .and_then(|source| source.downcast_ref::<gst::Element>());
             let path = element.map(|source| source.property::<Option<String>>("device"));
             cameras::explain(&path.flatten().unwrap_or_default(), &error.error())
         }
-        (AUDIO_SOURCE, _, AudioSource::Mic(device)) => explain_sound(&text, device.as_deref()),
-        _ => Failure::new(
+        Origin::Audio(AudioSource::Mic(device)) if source == AUDIO_SOURCE => {
+            explain_sound(&text, device.as_deref())
+        }
+        Origin::Audio(AudioSource::Desktop) if source == AUDIO_SOURCE => {
+            explain_sound(&text, Some("@DEFAULT_MONITOR@"))
+        }
+        Origin::Video(VideoSource::File(file)) | Origin::Audio(AudioSource::File(file)) => {
+            let path = file.path.display().to_string();
+            Failure::new(
+                FailureKind::Device,
+                format!("The file {path:?} cannot be played: {}", error.error()),
+            )
+        }
+        Origin::Video(VideoSource::Uri(_)) | Origin::Audio(AudioSource::Uri(_)) => Failure::new(
+            FailureKind::Device,
+            format!("{} cannot be played: {}", origin.label(), error.error()),
+        ),
+        Origin::Video(VideoSource::Pipeline(_)) | Origin::Audio(AudioSource::Pipeline(_)) => {
+            other(&format!("The pipeline failed in {source}"))
+        }
+        Origin::Video(_) | Origin::Audio(_) => Failure::new(
             FailureKind::Other,
-            format!("The capture failed in {source}: {text}"),
+            format!("The source failed in {source}: {text}"),
         ),
     }
 }

@@ -50,6 +50,35 @@ impl Timeline {
         };
         pipelines.iter().map(draw).collect()
     }
+
+    /// Makes a pipeline run at this clock's pace, with a zero of its own: the moment it begins.
+    pub(crate) fn lend_clock(&self, pipeline: &gst::Pipeline) {
+        pipeline.use_clock(Some(&self.clock));
+    }
+
+    /// The time since the zero.
+    pub(crate) fn now(&self) -> std::time::Duration {
+        self.clock.time().saturating_sub(self.zero).into()
+    }
+
+    /// The frame that came to `sink`, with its time on this timeline as its timestamp, whatever zero
+    /// the sink's pipeline has.
+    pub(crate) fn place(
+        &self,
+        sink: &gst_app::AppSink,
+        sample: &gst::Sample,
+    ) -> Option<gst::Buffer> {
+        let mut frame = on_timeline(sample)?;
+        let later = sink.base_time()?.saturating_sub(self.zero);
+        if !later.is_zero() {
+            let description = frame.make_mut();
+            let pts = description.pts().map(|pts| pts + later);
+            description.set_pts(pts);
+            let dts = description.dts().map(|dts| dts + later);
+            description.set_dts(dts);
+        }
+        Some(frame)
+    }
 }
 
 /// The frame with its running time as its timestamp: encoders may shift both timestamps and segment.

@@ -114,6 +114,8 @@ impl Meeting {
                     return Ok(());
                 }
                 Input::CaptureFailed(failure) => return Err(failure),
+                Input::SourceChanged(change) => self.unread |= self.printer.print(&change).is_err(),
+                Input::Typed(_) => {}
                 Input::Relay(event) => self.relay_event(event)?,
                 Input::Peer((peer, number), event) => self.peer_event(&peer, number, event)?,
                 Input::Tick => self.tick()?,

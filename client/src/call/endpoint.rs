@@ -119,4 +119,11 @@ impl Handle {
     pub fn stop(&self) -> bool {
         self.ways.stop()
     }
+
+    /// Does what a line says, as if it were typed (`video 2`, `list`: see
+    /// [`HELP`](crate::command::HELP)); what comes of it is reported. Blocks until the endpoint takes
+    /// it; false once it has ended.
+    pub fn command(&self, line: String) -> bool {
+        self.ways.typed(line)
+    }
 }

@@ -6,6 +6,8 @@ use std::str::FromStr;
 
 use url::Url;
 
+use super::Kind;
+use crate::camera::CameraName;
 use crate::inventory::{MonitorName, WindowName};
 
 /// Where the picture comes from. Written `screen`, `window:NAME`, `monitor:NAME`, `camera[:DEVICE]`,
@@ -14,8 +16,8 @@ use crate::inventory::{MonitorName, WindowName};
 pub enum VideoSource {
     /// An X11 screen.
     Screen(Screen),
-    /// A camera: its device, or the first that there is.
-    Camera(Option<String>),
+    /// A camera.
+    Camera(CameraName),
     /// A moving test picture.
     Test(Pattern),
     /// The picture in a file.
@@ -49,6 +51,15 @@ pub enum AudioSource {
     Pipeline(Launch),
     /// No sound is sent.
     None,
+}
+
+/// Where a picture or sound comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// A picture.
+    Video(VideoSource),
+    /// Sound.
+    Audio(AudioSource),
 }
 
 /// The pitch of the test tone.
@@ -123,28 +134,6 @@ impl VideoSource {
             Self::Screen(_) | Self::Camera(_) | Self::Test(_) | Self::None => self.to_string(),
         }
     }
-
-    /// The rectangle of the screen that was asked for.
-    pub fn region(&self) -> Option<Region> {
-        match self {
-            Self::Screen(Screen {
-                part: Part::Region(region),
-                ..
-            }) => Some(*region),
-            Self::Screen(_)
-            | Self::Camera(_)
-            | Self::Test(_)
-            | Self::File(_)
-            | Self::Uri(_)
-            | Self::Pipeline(_)
-            | Self::None => None,
-        }
-    }
-
-    /// Whether sound may belong to the picture.
-    pub fn has_sound(&self) -> bool {
-        matches!(self, Self::File(_) | Self::Uri(_))
-    }
 }
 
 impl AudioSource {
@@ -156,6 +145,24 @@ impl AudioSource {
             Self::Uri(uri) => uri.label(),
             Self::Pipeline(_) => "pipeline".into(),
             Self::Mic(_) | Self::Desktop | Self::Test | Self::None => self.to_string(),
+        }
+    }
+}
+
+impl Origin {
+    /// Picture or sound.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Video(_) => Kind::Video,
+            Self::Audio(_) => Kind::Audio,
+        }
+    }
+
+    /// How it is called in a list that others may read: without paths, passwords and pipelines.
+    pub fn label(&self) -> String {
+        match self {
+            Self::Video(source) => source.label(),
+            Self::Audio(source) => source.label(),
         }
     }
 }
@@ -265,7 +272,8 @@ impl FromStr for VideoSource {
             ("screen", Some(region)) => screen(Part::Region(region.parse()?)),
             ("window", Some(name)) => screen(Part::Window(name.parse()?)),
             ("monitor", Some(name)) => screen(Part::Monitor(name.parse()?)),
-            ("camera", device) => Self::Camera(device.map(Into::into)),
+            ("camera", None) => Self::Camera(CameraName::First),
+            ("camera", Some(device)) => Self::Camera(device.parse().unwrap_or_default()),
             ("test", None) => Self::Test(Pattern::default()),
             ("test", Some(pattern)) => Self::Test(pattern.parse()?),
             ("file", Some(path)) => Self::File(File::looped(path)),
@@ -315,7 +323,8 @@ impl fmt::Display for VideoSource {
                 Part::Window(name) => write!(f, "window:{name}"),
                 Part::Monitor(name) => write!(f, "monitor:{name}"),
             },
-            Self::Camera(device) => with_device(f, "camera", device.as_deref()),
+            Self::Camera(CameraName::First) => f.write_str("camera"),
+            Self::Camera(name) => write!(f, "camera:{name}"),
             Self::Test(pattern) if *pattern == Pattern::default() => f.write_str("test"),
             Self::Test(pattern) => write!(f, "test:{}", pattern.name()),
             Self::File(file) => write!(f, "file:{}", file.path.display()),
