@@ -4,6 +4,7 @@ import test from 'node:test';
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
+import { failing } from './support/failing.js';
 import { Stage } from './support/stage.js';
 import { Window } from './support/window.js';
 import { binaries } from './support/programs.js';
@@ -59,4 +60,51 @@ test('what is missing is said in a sentence each', () => {
   assert.equal(wayland.status, 0, wayland.stderr);
   assert.match(wayland.stdout, /Wayland session, of which nothing can be captured/);
   assert.match(client(['--list-devices'], { DISPLAY: ':7654' }).stdout, /The X display :7654 cannot be captured/);
+});
+
+const PURPLE = [0xc0, 0, 0xc0];
+const GREEN = [0, 0xc0, 0];
+
+test('one window is shown, and nothing that lies over it; so is one monitor', async (t) => {
+  const stage = new Stage(t);
+  const relay = await stage.relay();
+  const screen = await stage.screen(1280, 720);
+  const window = await stage.keep(Window.open(screen, 'Slides of today', '300x200+50+60', '#c000c0'));
+  await stage.keep(Window.open(screen, 'All over it', '1280x720+0+0', '#00c000'));
+  const browser = await stage.browser();
+  for (const [name, args, colour] of [
+    ['title', ['--window', 'slides', '--width', '300', '--height', '200'], PURPLE],
+    ['id', ['--window', `0x${window.id.toString(16)}`, '--width', '300', '--height', '200'], PURPLE],
+    ['monitor', ['--monitor', '1', '--width', '640', '--height', '360'], GREEN],
+  ]) {
+    const all = ['--our-id', name, '--video', 'screen', '--display', screen.display, '--no-pointer', ...args];
+    await stage.client(relay, all);
+    const page = await browser.open(relay, `call=${name}`);
+    await page.sees();
+    const { width, height, pixels } = await page.picture([[0.6, 0.7], [0.9, 0.9]]);
+    assert.deepEqual([String(width), String(height)], [args[3], args[5]], name);
+    for (const pixel of pixels) {
+      const distance = Math.hypot(...pixel.map((value, at) => value - colour[at]));
+      assert.ok(distance < 60, `${name}: ${pixel}, not ${colour}`);
+    }
+    await page.page.close();
+  }
+});
+
+test('a window or a monitor that is not there is told, with those that are', async (t) => {
+  const stage = new Stage(t);
+  const screen = await stage.screen(1280, 720);
+  await stage.keep(Window.open(screen, 'Mail', '200x100+0+0'));
+  await stage.keep(Window.open(screen, 'Mail (old)', '200x100+0+0'));
+  const failed = async (...args) => {
+    const nowhere = { url: 'ws://127.0.0.1:1' };
+    const { exit_code: code, reason } = await failing(nowhere, ['--video', 'screen', '--display', screen.display, ...args]);
+    assert.equal(code, 10, reason);
+    return reason;
+  };
+  assert.match(await failed('--window', 'mail'), /^2 windows have "mail" in their title; name one by its number: 0x\w+ "Mail.*"; 0x\w+ "Mail.*"\.$/);
+  assert.match(await failed('--window', 'editor'), /^No window has "editor" in its title; there are: 0x\w+ "Mail/);
+  assert.match(await failed('--window', '0x12345'), /^There is no window 0x12345; there are: /);
+  assert.match(await failed('--monitor', 'HDMI-7'), /^There is no monitor "HDMI-7"; there are: 1 \S+ 1280x720 at 0,0\.$/);
+  assert.match(await failed('--monitor', '2'), /^There is no monitor 2; /);
 });

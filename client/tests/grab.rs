@@ -159,6 +159,16 @@ impl Running {
         ))
     }
 
+    /// How many pixels of the next frame have another colour.
+    fn others(&self, colour: u32) -> Option<usize> {
+        let patience = gst::ClockTime::from_seconds(PATIENCE.as_secs());
+        let sample = self.sink.try_pull_sample(patience)?;
+        let map = sample.buffer()?.map_readable().ok()?;
+        let [blue, green, red, _] = colour.to_le_bytes();
+        let has_other = |pixel: &&[u8]| !pixel.starts_with(&[blue, green, red]);
+        Some(map.chunks(4).filter(has_other).count())
+    }
+
     /// Frames, until one is as it should be.
     fn until(&self, size: (i32, i32), colour: u32) {
         let mut last = None;
@@ -258,6 +268,40 @@ fn the_screen_and_parts_of_it_are_seen() {
     let monitor = "1".parse().expect("a number");
     let running = Running::start(display.screen(Part::Monitor(monitor)));
     running.until((320, 240), GREEN);
+}
+
+#[test]
+fn the_pointer_is_seen_where_it_is_wanted() {
+    let display = Display::start();
+    let window = display.window("mine", RED, (100, 100), (100, 100));
+    display.window("all", RED, (0, 0), (320, 240));
+    let move_pointer = |x, y| {
+        let (none, root) = (x11rb::NONE, display.root);
+        let moved = display
+            .connection
+            .warp_pointer(none, root, 0, 0, 0, 0, x, y);
+        moved.expect("it is asked for");
+        display.settle();
+    };
+    move_pointer(150, 150);
+    let without = Running::start(display.screen(Part::Whole));
+    assert_eq!(without.others(RED), Some(0));
+    for part in [Part::Whole, Part::Window(WindowName::Id(window))] {
+        let screen = Screen {
+            pointer: true,
+            ..display.screen(part)
+        };
+        let with = Running::start(screen);
+        let seen = with.others(RED).unwrap_or_default();
+        assert!((10..1000).contains(&seen), "{seen} pixels");
+    }
+    // Away from the window.
+    move_pointer(10, 10);
+    let screen = Screen {
+        pointer: true,
+        ..display.screen(Part::Window(WindowName::Id(window)))
+    };
+    assert_eq!(Running::start(screen).others(RED), Some(0));
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! away or the window that is captured is closed, and takes a window together with whatever lies over
 //! it. Here either is a failure like any other, and of a window nothing is seen but the window.
 
+mod memory;
 mod picture;
 
 use gst::prelude::*;

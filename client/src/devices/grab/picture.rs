@@ -1,24 +1,17 @@
 //! One picture of a screen or of a window, asked of the X server.
 
-use std::fs::File;
-use std::os::unix::fs::FileExt as _;
-
-use anyhow::{Context as _, anyhow, bail};
-use rustix::fs::{MemfdFlags, memfd_create};
+use anyhow::bail;
 use x11rb::connection::Connection as _;
 use x11rb::protocol::composite::{ConnectionExt as _, Redirect};
-use x11rb::protocol::shm::{self, ConnectionExt as _};
 use x11rb::protocol::xfixes::ConnectionExt as _;
-use x11rb::protocol::xproto::{ConnectionExt as _, Drawable, ImageFormat, ImageOrder, MapState};
+use x11rb::protocol::xproto::{ConnectionExt as _, ImageOrder, MapState};
 
+use super::memory::Memory;
 use crate::cursor::Cursor;
 use crate::devices::x11::{Display, silent};
 use crate::failure::{Failure, FailureKind};
 use crate::inventory::{Place, Window};
 use crate::media::{Part, Region, Screen};
-
-/// All planes of a picture.
-const ALL_PLANES: u32 = u32::MAX;
 
 /// What is captured of an open display.
 pub(super) struct Picture {
@@ -41,18 +34,6 @@ struct Viewed {
     pixmap: Option<(u32, Place)>,
     /// Its last picture, while it is hidden.
     last: Option<(gst::Buffer, (u32, u32))>,
-}
-
-/// How pictures come from the server.
-enum Memory {
-    /// By memory that it shares with us.
-    Shared {
-        segment: shm::Seg,
-        file: File,
-        bytes: u64,
-    },
-    /// Through the connection: the server is on another machine.
-    Sent,
 }
 
 impl Picture {
@@ -228,96 +209,6 @@ impl Viewed {
                 );
                 Failure::new(FailureKind::Device, sentence)
             })
-    }
-}
-
-impl Memory {
-    /// Memory that the server shares with us, where it can.
-    fn of(display: &Display) -> Self {
-        let share = || {
-            let connection = display.connection();
-            let version = connection.shm_query_version()?.reply()?;
-            if (version.major_version, version.minor_version) < (1, 2) {
-                bail!(
-                    "MIT-SHM {}.{}",
-                    version.major_version,
-                    version.minor_version
-                );
-            }
-            Self::share(display, 1 << 20)
-        };
-        share().unwrap_or_else(|error: anyhow::Error| {
-            tracing::debug!("the X server shares no memory with us: {error:#}");
-            Self::Sent
-        })
-    }
-
-    fn share(display: &Display, bytes: u64) -> Result<Self, anyhow::Error> {
-        let file = File::from(memfd_create("aldis-screen", MemfdFlags::CLOEXEC)?);
-        file.set_len(bytes)?;
-        let connection = display.connection();
-        let segment = connection.generate_id()?;
-        let theirs = file.try_clone()?;
-        connection.shm_attach_fd(segment, theirs, false)?.check()?;
-        Ok(Self::Shared {
-            segment,
-            file,
-            bytes,
-        })
-    }
-
-    /// Takes a rectangle of something drawn, four bytes a pixel.
-    fn take(
-        &mut self,
-        display: &Display,
-        drawable: Drawable,
-        from: Place,
-    ) -> Result<gst::Buffer, anyhow::Error> {
-        let corner = |side: i32| i16::try_from(side).context("too far away");
-        let side = |side: u32| u16::try_from(side).context("too large");
-        let (x, y) = (corner(from.x)?, corner(from.y)?);
-        let (width, height) = (side(from.width)?, side(from.height)?);
-        let wanted = u64::from(width) * u64::from(height) * 4;
-        let connection = display.connection();
-        if let Self::Shared { segment, bytes, .. } = self
-            && *bytes < wanted
-        {
-            connection.shm_detach(*segment)?.check()?;
-            *self = Self::share(display, wanted)?;
-        }
-        let format = ImageFormat::Z_PIXMAP;
-        match self {
-            Self::Shared { segment, file, .. } => {
-                let (format, segment) = (format.into(), *segment);
-                let reply = connection
-                    .shm_get_image(
-                        drawable, x, y, width, height, ALL_PLANES, format, segment, 0,
-                    )?
-                    .reply()?;
-                check_size(reply.size.into(), wanted)?;
-                let mut frame = gst::Buffer::with_size(usize::try_from(wanted)?)?;
-                let unshared = frame.get_mut().context("a new buffer is ours")?;
-                let mut pixels = unshared.map_writable()?;
-                file.read_exact_at(&mut pixels, 0)?;
-                drop(pixels);
-                Ok(frame)
-            }
-            Self::Sent => {
-                let reply = connection
-                    .get_image(format, drawable, x, y, width, height, ALL_PLANES)?
-                    .reply()?;
-                check_size(u64::try_from(reply.data.len())?, wanted)?;
-                Ok(gst::Buffer::from_mut_slice(reply.data))
-            }
-        }
-    }
-}
-
-/// Four bytes a pixel are what every screen of 24 bits has.
-fn check_size(bytes: u64, wanted: u64) -> Result<(), anyhow::Error> {
-    match bytes == wanted {
-        true => Ok(()),
-        false => Err(anyhow!("the screen has not 24 bits a pixel")),
     }
 }
 
