@@ -68,7 +68,7 @@ fn look(section: Section, display: Option<&str>) -> Result<Inventory, String> {
             found.cameras = cameras::cameras();
             nothing(
                 found.cameras.is_empty(),
-                "There is no camera, or the video group does not have this user.",
+                "There is no camera that this user can see; those of the group video see all.",
             )?;
         }
         Section::Microphones => {
