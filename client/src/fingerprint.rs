@@ -17,9 +17,22 @@ pub fn announced(sdp: &str) -> Option<Fingerprint> {
         .then_some(first)
 }
 
+/// The session that a description is of: it stays the same when a connection is described anew, and no
+/// other connection has it ([RFC 4566, section 5.2](https://www.rfc-editor.org/rfc/rfc4566#section-5.2)).
+pub fn origin(sdp: &str) -> Option<&str> {
+    let origin = sdp.lines().find_map(|line| line.strip_prefix("o="))?;
+    origin.split(' ').nth(1)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_description_names_its_session() {
+        assert_eq!(origin("v=0\r\no=- 42 3 IN IP4 0.0.0.0\r\n"), Some("42"));
+        assert_eq!(origin("v=0\r\n"), None);
+    }
 
     #[test]
     fn a_description_announces_one_fingerprint_however_often() {

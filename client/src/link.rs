@@ -60,6 +60,8 @@ pub struct Link {
     asked: Instant,
     /// What had come when counters were last read.
     arrived_then: u64,
+    /// What came in the second before.
+    came: u64,
     is_dense: bool,
     addresses: BTreeSet<IpAddr>,
 }
@@ -88,6 +90,7 @@ impl Link {
             looked: began,
             asked: began,
             arrived_then: 0,
+            came: 0,
             is_dense: false,
             addresses: addresses::usable(),
         })
@@ -112,7 +115,9 @@ impl Link {
         if self.is_up && self.asked.elapsed() > COUNT_EVERY {
             let came = arrived - self.arrived_then;
             if came > 0 {
-                self.is_dense = came >= DENSE;
+                // The last second before a silence may have been half of one.
+                self.is_dense = came.max(self.came) >= DENSE;
+                self.came = came;
             }
             (self.asked, self.arrived_then) = (now(), arrived);
             self.peer.count();

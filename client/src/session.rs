@@ -14,7 +14,7 @@ use protocol::{ClientMessage, ErrorKind, PeerId, SdpType, ServerMessage, Signal}
 
 use crate::config::Fingerprint;
 use crate::failure::{Failure, FailureKind};
-use crate::fingerprint::announced;
+use crate::fingerprint::{announced, origin};
 use crate::negotiation::{self, Negotiation, Step};
 use crate::report::{Direction, Party, Report};
 use survival::Survival;
@@ -50,6 +50,8 @@ pub struct Session {
     ours: Option<Fingerprint>,
     /// The certificate that the partner's description announces.
     theirs: Option<Fingerprint>,
+    /// Which session of SDP the partner's description is of.
+    origin: Option<String>,
     survival: Survival,
 }
 
@@ -102,6 +104,7 @@ impl Session {
             we_offer: false,
             ours: None,
             theirs: None,
+            origin: None,
             survival: Survival::default(),
         }
     }
@@ -346,10 +349,16 @@ impl Session {
     fn note_fingerprint(&mut self, step: &Step) {
         match step {
             Step::Send(Signal::Sdp(description)) => self.ours = announced(&description.sdp),
-            Step::AcceptOffer(sdp) => (self.theirs, self.we_offer) = (announced(sdp), false),
-            Step::AcceptAnswer(sdp) => (self.theirs, self.we_offer) = (announced(sdp), true),
+            Step::AcceptOffer(sdp) => self.note_partner(sdp, false),
+            Step::AcceptAnswer(sdp) => self.note_partner(sdp, true),
             Step::Send(_) | Step::CreateOffer | Step::AddCandidate(_) => {}
         }
+    }
+
+    fn note_partner(&mut self, sdp: &str, we_offer: bool) {
+        self.theirs = announced(sdp);
+        self.origin = origin(sdp).map(str::to_owned);
+        self.we_offer = we_offer;
     }
 
     fn send(&self, signal: Signal, effects: &mut Vec<Effect>) {

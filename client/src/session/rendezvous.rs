@@ -7,7 +7,7 @@ use protocol::{Description, SdpType, ServerMessage, Signal};
 
 use super::survival::PAUSE;
 use super::{Effect, Relay, Session};
-use crate::fingerprint::announced;
+use crate::fingerprint::{announced, origin};
 use crate::negotiation::Negotiation;
 use crate::report::Doubt;
 
@@ -63,38 +63,25 @@ impl Session {
     }
 
     pub(super) fn signal_up(&mut self, signal: Signal, now: Duration, effects: &mut Vec<Effect>) {
-        let is_of_partner = self.is_of_partner(&signal);
-        match signal {
-            Signal::Sdp(Description {
-                kind: SdpType::Offer,
-                ..
-            }) if !is_of_partner => {
-                if let Relay::Unproven { .. } = self.relay {
-                    self.decline(effects);
-                }
-            }
-            Signal::Sdp(Description {
-                kind: SdpType::Offer,
-                ..
-            }) => {
-                let is_crossing =
-                    self.survival.attempt.is_second() && !self.survival.attempt.is_agreed();
-                let is_too_soon =
-                    self.survival.attempt.is_second() && now < self.survival.not_before;
-                if !is_crossing && !is_too_soon {
-                    let doubt = self.survival.doubt.unwrap_or(Doubt::Partner);
-                    self.start_second(doubt, now, effects);
-                    self.negotiate_second(effects, |negotiation, steps| {
-                        negotiation.signal(signal, steps);
-                    });
-                }
-            }
-            Signal::Sdp(Description {
-                kind: SdpType::Answer,
-                ..
-            }) if !is_of_partner => {
-                if self.survival.attempt.is_second() && !self.survival.attempt.is_agreed() {
-                    self.second_failed(now, effects);
+        match &signal {
+            Signal::Sdp(Description { kind, sdp }) => {
+                let (is_of_partner, is_of_first) =
+                    (self.is_of_partner(&signal), self.is_of_first(sdp));
+                match kind {
+                    SdpType::Offer if is_of_partner && is_of_first => {}
+                    SdpType::Offer if is_of_partner => self.second_offer(signal, now, effects),
+                    SdpType::Offer => {
+                        if let Relay::Unproven { .. } = self.relay {
+                            self.decline(effects);
+                        }
+                    }
+                    SdpType::Answer if is_of_partner => self.signal_second(signal, effects),
+                    SdpType::Answer => {
+                        let attempt = &self.survival.attempt;
+                        if attempt.is_second() && !attempt.is_agreed() {
+                            self.second_failed(now, effects);
+                        }
+                    }
                 }
             }
             Signal::OfferRequest => {
@@ -104,17 +91,38 @@ impl Session {
                     self.negotiate_second(effects, Negotiation::begin);
                 }
             }
-            Signal::Ice(_) if !self.survival.attempt.is_second() => {
+            Signal::Ice(_) if self.survival.attempt.is_second() => {
+                self.signal_second(signal, effects);
+            }
+            Signal::Ice(_) => {
                 self.negotiate(now, effects, |negotiation, steps| {
                     negotiation.signal(signal, steps);
                 });
             }
-            Signal::Ice(_) | Signal::Sdp(_) => {
-                self.negotiate_second(effects, |negotiation, steps| {
-                    negotiation.signal(signal, steps);
-                });
-            }
         }
+    }
+
+    /// Whether a description is of the connection that carries the call: it has the origin that had.
+    /// webrtcbin cannot follow when a connection is described anew.
+    fn is_of_first(&self, sdp: &str) -> bool {
+        self.origin.is_some() && self.origin.as_deref() == origin(sdp)
+    }
+
+    fn second_offer(&mut self, offer: Signal, now: Duration, effects: &mut Vec<Effect>) {
+        let attempt = &self.survival.attempt;
+        let is_crossing = attempt.is_second() && !attempt.is_agreed();
+        let is_too_soon = attempt.is_second() && now < self.survival.not_before;
+        if !is_crossing && !is_too_soon {
+            let doubt = self.survival.doubt.unwrap_or(Doubt::Partner);
+            self.start_second(doubt, now, effects);
+            self.signal_second(offer, effects);
+        }
+    }
+
+    fn signal_second(&mut self, signal: Signal, effects: &mut Vec<Effect>) {
+        self.negotiate_second(effects, |negotiation, steps| {
+            negotiation.signal(signal, steps);
+        });
     }
 
     pub(super) fn session_closed_up(&mut self, effects: &mut Vec<Effect>) {

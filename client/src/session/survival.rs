@@ -13,6 +13,7 @@ use protocol::{ClientMessage, Signal};
 
 use super::{Effect, Event, Happening, Place, Relay, Session, Silence, Stage};
 use crate::failure::{Failure, FailureKind};
+use crate::fingerprint::origin;
 use crate::negotiation::{self, Negotiation, Step};
 use crate::report::{Doubt, Report};
 
@@ -44,6 +45,8 @@ pub(super) struct Survival {
     pub(super) not_before: Duration,
     /// Whether too little is heard of the partner.
     pub(super) is_silent: bool,
+    /// Which session of SDP the partner's description of the second connection is of.
+    origin: Option<String>,
     /// The partner has ended the first connection: it may be ahead of us.
     pub(super) first_is_closed: bool,
 }
@@ -291,6 +294,9 @@ impl Session {
         let mut steps = Vec::new();
         act(negotiation, &mut steps);
         for step in steps {
+            if let Step::AcceptOffer(sdp) | Step::AcceptAnswer(sdp) = &step {
+                self.survival.origin = origin(sdp).map(str::to_owned);
+            }
             match step {
                 Step::Send(signal) if self.relay.reaches_partner() => {
                     effects.push(Effect::Send(signal.to_string()));
@@ -369,6 +375,7 @@ impl Session {
         };
         self.survival.not_before = survival.not_before;
         self.negotiation = negotiation;
+        self.origin = survival.origin;
         if self.relay.reaches_partner() {
             self.relay = Relay::Carrying;
         }

@@ -10,7 +10,7 @@ use client::session::{
 use protocol::Signal;
 
 use crate::talk::{
-    EVES, OURS, QUIET_LIMIT, THEIRS, Talk, answer, candidate, first, offer, sdp, second,
+    EVES, OURS, QUIET_LIMIT, THEIRS, Talk, answer, candidate, described, first, offer, sdp, second,
 };
 
 const OFFER: &str = r#"send {"sdp":{"type":"offer","sdp":"ours"}}"#;
@@ -270,6 +270,25 @@ fn a_partner_that_begins_anew_is_followed() {
         talk.say(offer(&sdp(THEIRS))),
         ["drop second", "start second", "second: accept offer theirs"]
     );
+}
+
+#[test]
+fn a_connection_that_is_described_anew_is_no_second_one() {
+    let of = |session: u8| format!("o=- {session} 0 IN IP4 0.0.0.0\r\n{}", sdp(THEIRS));
+    let mut talk = Talk::waiting();
+    talk.line("SESSION_FROM ann");
+    talk.say(offer(&of(1)));
+    talk.on(described(answer(&sdp(OURS))));
+    talk.on(first(Happening::Connected));
+    assert!(
+        talk.say(offer(&of(1))).is_empty(),
+        "webrtcbin cannot follow"
+    );
+    assert_eq!(talk.say(offer(&of(2)))[0], "start second");
+    talk.on(second(Happening::Connected));
+    assert!(talk.say(offer(&of(2))).is_empty());
+    talk.now += PAUSE;
+    assert_eq!(talk.say(offer(&of(1)))[0], "start second");
 }
 
 #[test]
