@@ -41,6 +41,9 @@ for (const [roamer, args, stays] of [
     const second = isCaller ? await clientOn(stage, network, relay, args) : await clientOn(stage, fixed, relay, stays);
     const [home, away] = isCaller ? [first, second] : [second, first];
     for (const client of [home, away]) await client.rates(2);
+    const [words, others] = await Promise.all([home, away].map(async (client) => (await client.report('connected')).safety_words));
+    assert.equal(words.split(' ').length, 8);
+    assert.equal(words, others, 'nobody sits in between');
 
     network.connect(1);
     network.disconnect(0);
@@ -96,3 +99,178 @@ for (const [isCaller, name] of [[true, 'calls it'], [false, 'is called by it']])
     assert.deepEqual(page.errors, []);
   });
 }
+
+/** Has a page keep the longest time between two frames it presents. */
+function watchFrames(page) {
+  return page.page.evaluate(() => {
+    const video = document.getElementById('remote');
+    let last = performance.now();
+    globalThis.longestGapMs = 0;
+    const step = () => {
+      const now = performance.now();
+      globalThis.longestGapMs = Math.max(globalThis.longestGapMs, now - last);
+      last = now;
+      video.requestVideoFrameCallback(step);
+    };
+    video.requestVideoFrameCallback(step);
+  });
+}
+
+test('a relay that is started anew during calls interrupts neither of them', async (t) => {
+  const stage = new Stage(t);
+  const relay = await stage.relay();
+  const browser = await stage.browser();
+  const page = await browser.open(relay, 'id=ann');
+  await page.until('the page is registered', (state) => state.state === 'registered');
+  const toPage = await stage.client(relay, ['--peer-id', 'ann']);
+  const cam = await stage.client(relay, ['--our-id', 'cam']);
+  const toCam = await stage.client(relay, ['--peer-id', 'cam']);
+  await page.sees();
+  const clients = [toPage, cam, toCam];
+  for (const client of clients) await client.rates(2);
+  await watchFrames(page);
+  const before = await page.state();
+  const marks = clients.map((client) => client.mark);
+  await relay.stop('SIGKILL');
+  for (const client of clients) await client.report('relay-lost');
+  await stage.relay(relay.port);
+  for (const [index, client] of clients.entries()) await client.report('registered', { after: marks[index] });
+  await page.until('the page is registered again', (state) => state.link === 'registered');
+  await page.until('the picture goes on', (state) => state.framesPresented > before.framesPresented + 60);
+  for (const [index, client] of clients.entries()) {
+    await client.rates(2);
+    const changes = client.reports.slice(marks[index]).filter(({ event }) => /ended|interrupted|reconnected/.test(event));
+    assert.deepEqual(changes, [], story(client));
+  }
+  const gapMs = await page.page.evaluate(() => globalThis.longestGapMs);
+  t.diagnostic(`the longest time without a frame: ${Math.round(gapMs)} ms`);
+  assert.ok(gapMs < 3000, `${gapMs} ms without a picture`);
+});
+
+/** Waits until a client holds what it held before a call. */
+async function freed(client, idle) {
+  // Pools keep idle threads for a while.
+  await until('everything is freed', () => {
+    const { threads, descriptors } = client.resources();
+    return threads <= idle.threads + 2 && descriptors <= idle.descriptors + 2;
+  }, 60_000).catch((error) => {
+    throw new Error(`${error.message}: ${JSON.stringify([idle, client.resources()])}`);
+  });
+}
+
+test('a machine that is killed is noticed and cleaned up', async (t) => {
+  const stage = new Stage(t);
+  const relay = await stage.relay();
+  const cam = await stage.client(relay, ['--our-id', 'cam']);
+  const idle = await cam.settled();
+  const caller = await stage.client(relay, ['--peer-id', 'cam']);
+  await cam.rates(2);
+  const began = performance.now();
+  await caller.stop('SIGKILL');
+  await cam.report('ended', { limitMs: 6000 });
+  t.diagnostic(`noticed after ${((performance.now() - began) / 1000).toFixed(2)} s`);
+  await freed(cam, idle);
+});
+
+test('a machine whose only cable is pulled is noticed, waited for, and cleaned up', async (t) => {
+  const stage = new Stage(t);
+  const relay = await openRelay(stage);
+  const network = await stage.keep(Machine.start());
+  const cam = await stage.client(relay, ['--our-id', 'cam', '--patience', '5']);
+  const idle = await cam.settled();
+  const caller = await clientOn(stage, network, relay, ['--peer-id', 'cam', '--patience', '5']);
+  await cam.rates(2);
+  const began = performance.now();
+  network.disconnect(0);
+  const sinceThen = () => ((performance.now() - began) / 1000).toFixed(1);
+  await cam.report('interrupted');
+  const noticed = sinceThen();
+  const ended = await cam.report('ended', { limitMs: 30_000 });
+  t.diagnostic(`noticed after ${noticed} s, given up after ${sinceThen()} s`);
+  assert.equal(ended.by, 'network');
+  await cam.report('registered', { after: cam.reports.indexOf(ended) });
+  assert.equal((await caller.exit).code, 12);
+  await freed(cam, idle);
+});
+
+test('a call through a TURN server outlives the credentials it began with', async (t) => {
+  const stage = new Stage(t);
+  const turn = await stage.turnServer(['--use-auth-secret', '--static-auth-secret=sEcReT-0123']);
+  const relay = await stage.relay(0, ['--turn', `turn:${turn.host}`, '--turn-lifetime', '6'], { ALDIS_RELAY_TURN_SECRET: 'sEcReT-0123' });
+  const through = ['--ice-policy', 'relay'];
+  const cam = await stage.client(relay, ['--our-id', 'cam', ...through]);
+  const caller = await stage.client(relay, ['--peer-id', 'cam', ...through]);
+  for (const client of [cam, caller]) assert.equal((await client.report('connected')).local, 'relay');
+  const began = performance.now();
+  const renewed = (client) => client.reports.filter(({ event }) => event === 'reconnected');
+  await until('three lifetimes pass', () => performance.now() - began > 18_000, 25_000);
+  for (const client of [cam, caller]) {
+    const connections = renewed(client);
+    t.diagnostic(`${client === cam ? 'called' : 'calling'}: ${connections.map(({ seconds, why }) => `${why} ${seconds} s`).join(', ')}`);
+    assert.ok(connections.length >= 2, story(client));
+    assert.ok(connections.every(({ local }) => local === 'relay'), story(client));
+    assert.ok(connections.some(({ why }) => why === 'credentials'), story(client));
+    assert.ok((await client.rates(2)).at(-1).received.fps > 5, 'the picture goes on');
+    assert.equal(client.reports.some(({ event }) => event === 'ended'), false, story(client));
+  }
+});
+
+test('nobody takes the place of the partner in a running call', async (t) => {
+  const stage = new Stage(t);
+  const relay = await stage.relay();
+  const cam = await stage.client(relay, ['--our-id', 'cam']);
+  const browser = await stage.browser({ devices: true });
+  await browser.context.addInitScript(() => {
+    const send = WebSocket.prototype.send;
+    WebSocket.prototype.send = function (data) {
+      globalThis.socket = this;
+      send.call(this, data);
+    };
+  });
+  const page = await browser.open(relay, 'call=cam&send=camera');
+  await page.sees();
+  await cam.rates(1);
+  /** Offers another connection, with a certificate of its own, and perhaps with the name of the page's. */
+  const offer = (isForged) => page.page.evaluate(async (isForged) => {
+    const other = new RTCPeerConnection();
+    globalThis.other = other;
+    globalThis.answers = 0;
+    for (const kind of ['video', 'audio']) other.addTransceiver(kind);
+    await other.setLocalDescription(await other.createOffer());
+    const line = /a=fingerprint:\S+ \S+/g;
+    const [own] = globalThis.aldis.pc.localDescription.sdp.match(line);
+    const { socket } = globalThis;
+    socket.addEventListener('message', async ({ data }) => {
+      const { sdp, ice } = JSON.parse(data);
+      if (sdp?.type === 'answer') {
+        globalThis.answers += 1;
+        await other.setRemoteDescription(sdp);
+      }
+      if (ice?.candidate && other.remoteDescription) await other.addIceCandidate(ice);
+    });
+    other.onicecandidate = ({ candidate }) => candidate?.candidate && socket.send(JSON.stringify({ ice: candidate }));
+    const { sdp } = other.localDescription;
+    socket.send(JSON.stringify({ sdp: { type: 'offer', sdp: isForged ? sdp.replace(line, own) : sdp } }));
+  }, isForged);
+
+  await offer(false);
+  await cam.rates(2);
+  assert.equal(await page.page.evaluate(() => globalThis.answers), 0, 'another certificate is not even answered');
+
+  await offer(true);
+  await until('it is answered', () => page.page.evaluate(() => globalThis.answers > 0));
+  await until('and refused once it cannot show the certificate', () => page.page.evaluate(() => (
+    ['failed', 'closed'].includes(globalThis.other.getTransceivers()[0].receiver.transport?.state)
+    || ['failed', 'disconnected', 'closed'].includes(globalThis.other.connectionState)
+  )));
+  const received = await page.page.evaluate(async () => {
+    const stats = await globalThis.other.getStats();
+    return [...stats.values()].filter(({ type }) => type === 'inbound-rtp').reduce((sum, { packetsReceived }) => sum + packetsReceived, 0);
+  });
+  assert.equal(received, 0, 'no media for whoever has not the key');
+  await cam.rates(2);
+  assert.equal(cam.reports.some(({ event }) => /ended|reconnected/.test(event)), false, story(cam));
+  const { state, framesPresented } = await page.state();
+  assert.equal(state, 'in-call');
+  await page.until('the picture goes on', (now) => now.framesPresented > framesPresented + 10);
+});
