@@ -3,11 +3,11 @@
 //!
 //! Only this process is let in. A tunnel lives as long as the connection with the peer it is for.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::convert::Infallible;
 use std::fmt;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -23,6 +23,7 @@ use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt as _, StreamExt as _, select_biased};
 use rustls::pki_types::ServerName;
 
+use crate::addresses::usable;
 use crate::config::Trust;
 use crate::failure::Failure;
 use crate::ice_servers::{TlsServer, tls_server};
@@ -98,11 +99,10 @@ impl TurnTls {
     }
 
     fn dig(&self, server: TlsServer) -> io::Result<(String, Sender<Infallible>)> {
-        let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let listener = std::net::TcpListener::bind((loopback(&usable()), 0))?;
         listener.set_nonblocking(true)?;
-        let port = listener.local_addr()?.port();
-        let credentials = &server.credentials;
-        let url = format!("turn://{credentials}@127.0.0.1:{port}?transport=tcp");
+        let here = listener.local_addr()?;
+        let url = format!("turn://{}@{here}?transport=tcp", server.credentials);
         let (open, closed) = bounded(1);
         let tunnel = Tunnel {
             turn_tls: self.clone(),
@@ -232,9 +232,22 @@ async fn pump(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin)
     }
 }
 
+/// Where libnice finds a tunnel: it goes there from the addresses it gathers, and those of IPv4 and IPv6
+/// do not meet.
+fn loopback(gathered: &BTreeSet<IpAddr>) -> IpAddr {
+    match !gathered.is_empty() && gathered.iter().all(IpAddr::is_ipv6) {
+        true => Ipv6Addr::LOCALHOST.into(),
+        false => Ipv4Addr::LOCALHOST.into(),
+    }
+}
+
 /// Whether this process holds the other end of a connection that was accepted here. Blocks.
 fn is_ours(from: SocketAddr, here: SocketAddr) -> bool {
-    let Ok(table) = std::fs::read_to_string("/proc/self/net/tcp") else {
+    let table = match here {
+        SocketAddr::V4(_) => "/proc/self/net/tcp",
+        SocketAddr::V6(_) => "/proc/self/net/tcp6",
+    };
+    let Ok(table) = std::fs::read_to_string(table) else {
         return false;
     };
     let Some(inode) = inode(&table, from, here) else {
@@ -253,20 +266,25 @@ fn is_ours(from: SocketAddr, here: SocketAddr) -> bool {
 
 /// The number of the socket of a connection in the kernel's table.
 fn inode(table: &str, local: SocketAddr, remote: SocketAddr) -> Option<&str> {
-    let (local, remote) = (in_table(local)?, in_table(remote)?);
+    let (local, remote) = (in_table(local), in_table(remote));
     table.lines().find_map(|line| {
         let mut fields = line.split_whitespace().skip(1);
         (fields.next()? == local && fields.next()? == remote).then(|| fields.nth(6))?
     })
 }
 
-/// An address as the kernel's table has it: the bytes as they lie in memory.
-fn in_table(address: SocketAddr) -> Option<String> {
-    let SocketAddr::V4(address) = address else {
-        return None;
+/// An address as the kernel's table has it: words of four bytes, as they lie in memory.
+fn in_table(address: SocketAddr) -> String {
+    let octets = match address.ip() {
+        IpAddr::V4(ip) => ip.octets().to_vec(),
+        IpAddr::V6(ip) => ip.octets().to_vec(),
     };
-    let number = u32::from_ne_bytes(address.ip().octets());
-    Some(format!("{number:08X}:{:04X}", address.port()))
+    let (words, _) = octets.as_chunks::<4>();
+    let words: Vec<_> = words
+        .iter()
+        .map(|word| format!("{:08X}", u32::from_ne_bytes(*word)))
+        .collect();
+    format!("{}:{:04X}", words.concat(), address.port())
 }
 
 #[cfg(test)]
@@ -275,13 +293,32 @@ mod tests {
 
     #[test]
     fn this_process_is_told_from_others() {
-        let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
-        let here = listener.local_addr().expect("an address");
-        let caller = std::net::TcpStream::connect(here).expect("a connection");
-        let (_accepted, from) = listener.accept().expect("a connection");
-        assert!(is_ours(from, here));
-        drop(caller);
-        assert!(!is_ours(from, here), "nobody holds it any more");
+        for loopback in [
+            IpAddr::from(Ipv4Addr::LOCALHOST),
+            Ipv6Addr::LOCALHOST.into(),
+        ] {
+            let Ok(listener) = std::net::TcpListener::bind((loopback, 0)) else {
+                assert!(loopback.is_ipv6(), "every machine has {loopback}");
+                continue;
+            };
+            let here = listener.local_addr().expect("an address");
+            let caller = std::net::TcpStream::connect(here).expect("a connection");
+            let (_accepted, from) = listener.accept().expect("a connection");
+            assert!(is_ours(from, here), "{loopback}");
+            drop(caller);
+            assert!(!is_ours(from, here), "nobody holds it any more");
+        }
+    }
+
+    #[test]
+    fn a_tunnel_begins_where_libnice_can_go() {
+        let begins = |gathered: &[&str]| {
+            let gathered = gathered.iter().map(|ip| ip.parse().expect("an address"));
+            loopback(&gathered.collect()).to_string()
+        };
+        assert_eq!(begins(&[]), "127.0.0.1");
+        assert_eq!(begins(&["2001:db8::1", "192.0.2.1"]), "127.0.0.1");
+        assert_eq!(begins(&["2001:db8::1"]), "::1");
     }
 
     #[test]
