@@ -1,13 +1,16 @@
 //! Every branch that may be built is built: the texts of the pure files are texts GStreamer takes.
 
-use client::capture::{Capture, Timeline};
+use client::camera::{Choice, Rate};
+use client::capture::{Capture, Timeline, set_property};
 use client::encoders::CATALOGUE;
 use client::encoding::Encoding;
-use client::graph::{encoder_branch, receive_chain};
+use client::graph::{camera_branch, encoder_branch, origin_branch, receive_chain, slate_branch};
 use client::media::{
-    AudioSource, Codec, Media, Others, Part, Pattern, Screen, VideoCodec, VideoFormat, VideoSource,
+    AudioSource, Codec, Media, Origin, Others, Part, Pattern, Screen, VideoCodec, VideoFormat,
+    VideoSource,
 };
 use client::plugins;
+use gst::prelude::*;
 
 #[test]
 fn every_capture_can_be_built() {
@@ -46,6 +49,63 @@ fn every_capture_can_be_built() {
                 let track = capture.track(codec);
                 assert_eq!(track.is_some(), media.sends(codec.kind()), "{codec}");
             }
+        }
+    }
+}
+
+#[test]
+fn every_source_can_be_built() {
+    plugins::start().expect("GStreamer is installed");
+    let format = VideoFormat::default();
+    let videos = [
+        "screen",
+        "test:ball",
+        "file:x",
+        "uri:rtsp://x/",
+        "uri:http://x/",
+        "pipeline:videotestsrc ! identity",
+        "none",
+    ];
+    let audios = [
+        "mic:x",
+        "desktop",
+        "test",
+        "file",
+        "file:x",
+        "uri:http://x/",
+        "pipeline:audiotestsrc",
+        "none",
+    ];
+    let videos = videos.map(|text| Origin::Video(text.parse().expect("a source")));
+    let audios = audios.map(|text| Origin::Audio(text.parse().expect("a source")));
+    let choice = Choice {
+        encoding: client::camera::Encoding::Mjpeg,
+        layout: None,
+        width: 640,
+        height: 480,
+        rate: Rate {
+            frames: 30,
+            seconds: 1,
+        },
+    };
+    let origins = videos.into_iter().chain(audios);
+    let branches = origins.flat_map(|origin| {
+        [false, true].map(|with_sound| {
+            origin_branch(&origin, &format, with_sound).expect("it needs no looking up")
+        })
+    });
+    let branches = branches.chain([
+        camera_branch("/dev/video0", &choice, &format),
+        slate_branch("gone", true, &format),
+        slate_branch("gone", false, &format),
+    ]);
+    for branch in branches {
+        let bin = gst::parse::bin_from_description(&branch.launch, false)
+            .unwrap_or_else(|error| panic!("{}: {error}", branch.launch));
+        for setting in branch.settings {
+            let element = bin.by_name(setting.element).expect("it is there");
+            set_property(&element, setting.property, &setting.value)
+                .unwrap_or_else(|error| panic!("{}: {error:#}", branch.launch));
         }
     }
 }

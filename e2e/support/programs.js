@@ -74,7 +74,14 @@ export class Client extends Reporter {
     const all = ['--json', ...before, '--server', relay.url, ...args];
     // `ip netns exec` becomes what it starts.
     const within = machine && ['ip', 'netns', 'exec', machine.name];
-    super(join(binaries, program), all, { name: `${program} ${args.join(' ')}`, env, within });
+    const stdin = args.includes('--commands') ? 'pipe' : 'ignore';
+    const name = `${program} ${args.join(' ')}`;
+    super(join(binaries, program), all, { name, env, within, stdio: [stdin, 'pipe', 'pipe'] });
+  }
+
+  /** Types a line into it, where it was told to take commands. */
+  type(line) {
+    this.child.stdin?.write(`${line}\n`);
   }
 
   /** Starts it and waits until the relay knows it. */
@@ -125,8 +132,10 @@ export function film(width, height, framerate) {
 
 /** An X server without a monitor, on which something known moves. */
 export class Screen extends Program {
-  static async start(width = 1280, height = 720) {
-    const args = ['-displayfd', '3', '-screen', '0', `${width}x${height}x24`, '-nolisten', 'tcp'];
+  /** On this display (`:7`), or on one that is free. */
+  static async start(width = 1280, height = 720, display = undefined) {
+    const named = display === undefined ? [] : [display];
+    const args = [...named, '-displayfd', '3', '-screen', '0', `${width}x${height}x24`, '-nolisten', 'tcp'];
     const screen = new Screen('Xvfb', args, { stdio: ['ignore', 'pipe', 'pipe', 'pipe'] });
     let number = '';
     screen.child.stdio[3].on('data', (data) => (number += data));
