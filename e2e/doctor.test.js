@@ -67,8 +67,9 @@ test('on a machine on which all is well there is no problem', async (t) => {
     'candidates', 'plugins', 'display', 'sound', 'microphone']) {
     assert.deepEqual(state(name), ['ok'], `${name}: ${JSON.stringify(named(name))}`);
   }
-  assert.deepEqual(state('encoder'), ['ok', 'ok'], JSON.stringify(named('encoder')));
-  assert.deepEqual(state('decoder'), ['ok', 'ok'], JSON.stringify(named('decoder')));
+  for (const name of ['encoder', 'decoder']) {
+    assert.ok(state(name).length >= 2 && state(name).every((state) => state === 'ok'), JSON.stringify(named(name)));
+  }
   assert.match(named('candidates')[0].seen, /\d host, \d relay/);
   assert.match(named('stun')[0].seen, new RegExp(`seen as ${ADDRESS}:`));
   assert.equal(findings.filter(({ state }) => state === 'problem').length, 0);
@@ -95,7 +96,7 @@ test('without a relay', async () => {
   assert.match(named('relay')[0].seen, /ws:\/\/127\.0\.0\.1:1\/ cannot be reached/);
   assert.match(named('relay')[0].fix, /--server/);
   assert.deepEqual(state('token'), ['skipped']);
-  assert.deepEqual(state('encoder'), ['ok', 'ok']);
+  assert.ok(state('encoder').length >= 2 && state('encoder').every((state) => state === 'ok'));
 });
 
 test('with a token that is wrong, or an id that is taken', async (t) => {
@@ -134,6 +135,34 @@ test('with the wrong password for TURN', async (t) => {
   assert.deepEqual(state('candidates'), ['warning']);
   const alone = await check(relay, [...args, '--ice-policy', 'relay']);
   assert.deepEqual(alone.state('candidates'), ['problem']);
+});
+
+test('with TURN by TLS, where the certificate has to be trusted', async (t) => {
+  const stage = new Stage(t);
+  const turn = await stage.turnServer(USERS, { tls: true });
+  const relay = await stage.relay();
+  const args = [...TEST_PICTURE, '--turn', `turns://alice:wonder@${turn.tlsHost}`];
+  const untrusted = await check(relay, args);
+  assert.equal(untrusted.code, 1);
+  assert.deepEqual(untrusted.state('turn-tls'), ['problem']);
+  assert.match(untrusted.named('turn-tls')[0].seen, /cannot be reached by TLS: nobody whom this machine trusts vouches/);
+  const trusted = await check(relay, [...args, '--turn-ca', turn.certificate]);
+  assert.equal(trusted.code, 0, trusted.said);
+  assert.deepEqual(trusted.state('turn-tls'), ['ok']);
+  assert.match(trusted.named('candidates')[0].seen, /1 relay/);
+});
+
+test('with a source that gives nothing, and with every codec', async (t) => {
+  const stage = new Stage(t);
+  const relay = await stage.relay();
+  const without = await check(relay, ['--video', 'file:/nonexistent.webm', '--audio', 'none']);
+  assert.equal(without.code, 1);
+  assert.deepEqual(without.state('source'), ['problem']);
+  for (const codec of ['vp9', 'h264', 'av1']) {
+    const { code, state, said } = await check(relay, ['--video', 'test', '--audio', 'none', '--video-codec', codec]);
+    assert.equal(code, 0, said);
+    assert.deepEqual([...state('encoder'), ...state('decoder')], ['ok', 'ok'], said);
+  }
 });
 
 test('with UDP blocked, where TURN by TCP is the way out', async (t) => {

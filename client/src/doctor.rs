@@ -17,7 +17,7 @@ pub mod stun;
 pub mod turn;
 pub mod visit;
 
-use stun::Transport;
+use stun::{Server, Transport};
 
 /// How far the clocks of two machines may be apart, in seconds, before tokens and credentials that end
 /// at some time are refused.
@@ -97,10 +97,23 @@ impl Finding {
     /// A failure as a call would have met it: its sentence says what to do.
     pub fn failed(name: &'static str, failure: &Failure) -> Self {
         let (seen, fix) = match failure.sentence.split_once("; ") {
-            Some((seen, fix)) => (seen, Some(capitalised(fix))),
-            None => (failure.sentence.as_str(), None),
+            Some((seen, fix)) => (seen, capitalised(fix)),
+            None => {
+                let fix = "Its log may say more: RUST_LOG=debug, and --gst-log 3.";
+                (failure.sentence.as_str(), fix.to_owned())
+            }
         };
-        Self::new(name, State::Problem, seen, fix)
+        // Some of what GStreamer says has several lines.
+        Self::problem(name, seen.replace('\n', " "), fix)
+    }
+
+    /// The same, where a call may do without.
+    #[must_use]
+    pub fn softened(self) -> Self {
+        Self {
+            state: self.state.min(State::Warning),
+            ..self
+        }
     }
 
     /// Something that did not come to an end.
@@ -313,6 +326,19 @@ pub struct Asked {
     pub is_wanted: bool,
     /// What it said.
     pub outcome: Outcome,
+}
+
+impl Asked {
+    /// Nothing came back.
+    pub fn silent(server: &Server, transport: Transport, is_turn: bool) -> Self {
+        Self {
+            place: server.place(),
+            transport,
+            is_turn,
+            is_wanted: transport == server.transport,
+            outcome: Outcome::Silent,
+        }
+    }
 }
 
 /// What a server that was asked is good for.

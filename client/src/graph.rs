@@ -172,7 +172,8 @@ pub fn capture_elements(media: &Media) -> Vec<&'static str> {
     elements
 }
 
-fn encoder(codec: Codec, media: &Media) -> Branch {
+/// The encoder of a codec, and what makes of its frames what can be sent.
+pub fn encoder(codec: Codec, media: &Media) -> Branch {
     let setting = |(property, value)| Setting {
         element: ENCODER,
         property,

@@ -208,7 +208,8 @@ impl Tunnel {
     }
 }
 
-fn not_encrypted(error: &io::Error) -> String {
+/// Why TLS with a TURN server did not come about.
+pub fn not_encrypted(error: &io::Error) -> String {
     let inner = error.get_ref().and_then(|error| error.downcast_ref());
     match inner {
         Some(rustls::Error::InvalidCertificate(error)) => distrust(error, Whom::TurnServer),

@@ -1,18 +1,20 @@
 //! Looks at this machine: what is installed, what encodes, what is shown and heard here.
 
 use std::env;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use gst::prelude::*;
 
 use super::{Finding, frames, level};
-use crate::capture::{Capture, Timeline};
+use crate::capture::{Capture, Timeline, set_property};
 use crate::config::Show;
+use crate::devices;
+use crate::encoder_probe;
+use crate::encoders::CATALOGUE;
 use crate::failure::{Failure, FailureKind};
-use crate::graph;
-use crate::media::{AudioSource, Codec, Kind, Media, VideoSource};
+use crate::graph::{self, Setting};
+use crate::media::{AudioSource, Codec, Kind, Media, VideoCodec, VideoSource};
 use crate::plugins;
 use crate::receive::Outputs;
 
@@ -37,28 +39,33 @@ pub fn plugins(media: &Media) -> Finding {
     }
 }
 
-/// Proves with frames that what would be sent can be encoded, and decoded again. Blocks.
+/// Proves with frames that what may be sent can be encoded, and decoded again. Blocks.
 pub fn codecs(media: &Media) -> Vec<Finding> {
-    let sent = Kind::ALL.into_iter().filter(|kind| media.sends(*kind));
-    let sent = sent.filter_map(|kind| media.codecs(kind).first().copied());
-    let findings: Vec<_> = sent.flat_map(prove).collect();
+    let mut media = media.clone();
+    let mut findings = Vec::new();
+    if media.sends(Kind::Video) {
+        match encoder_probe::choose(CATALOGUE, &media) {
+            Ok(encoding) => media.encoding = encoding,
+            Err(failure) => return vec![Finding::failed("encoder", &failure)],
+        }
+    }
+    for kind in Kind::ALL.into_iter().filter(|kind| media.sends(*kind)) {
+        for (place, codec) in media.codecs(kind).into_iter().enumerate() {
+            let of_codec = prove(&media, codec);
+            // Where the first works, a call does without the others.
+            findings.extend(of_codec.into_iter().map(|finding| match place {
+                0 => finding,
+                _ => finding.softened(),
+            }));
+        }
+    }
     match findings.is_empty() {
         true => vec![Finding::skipped("encoder", "Nothing is sent.")],
         false => findings,
     }
 }
 
-fn prove(codec: Codec) -> Vec<Finding> {
-    let encoder = match codec.encoding_name() {
-        "VP8" => "vp8enc deadline=1 cpu-used=8",
-        "VP9" => "vp9enc deadline=1 cpu-used=8",
-        "H264" => "x264enc tune=zerolatency speed-preset=ultrafast ! h264parse",
-        "OPUS" => "opusenc",
-        other => {
-            let why = format!("{other} is not tried out here.");
-            return vec![Finding::skipped("encoder", why)];
-        }
-    };
+fn prove(media: &Media, codec: Codec) -> Vec<Finding> {
     let Some(decoder) = plugins::decoder(codec) else {
         let seen = format!("Nothing is installed that decodes {codec}.");
         let fix = "Install what `plugins` says, or choose another codec with --video-codec.";
@@ -75,26 +82,52 @@ fn prove(codec: Codec) -> Vec<Finding> {
              ! audio/x-raw,format=S16LE,rate=48000,channels=2"
         ),
     };
+    let encoder = graph::encoder(codec, media);
+    let parser = match codec {
+        Codec::Video(VideoCodec::H264) => "h264parse ! ",
+        Codec::Video(_) | Codec::Opus => "",
+    };
     let launch = format!(
-        "{source} ! {encoder} ! identity name=encoded ! {decoder} ! fakesink name=decoded sync=false"
+        "{source} ! {} ! identity name=encoded ! {parser}{decoder} \
+         ! fakesink name=decoded sync=false",
+        encoder.launch
     );
-    let name_of = |launch: &'static str| launch.split(' ').next().unwrap_or(launch);
-    match run(&launch) {
+    let name = match codec {
+        Codec::Video(codec) => media.encoding.encoder_of(codec).element,
+        Codec::Opus => "opusenc",
+    };
+    match run(&launch, &encoder.settings) {
         Ok([encoded, decoded]) => vec![
-            frames("encoder", name_of(encoder), FRAMES, encoded),
-            frames("decoder", name_of(decoder), FRAMES, decoded),
+            frames("encoder", name, FRAMES, encoded),
+            frames("decoder", first_word(decoder), FRAMES, decoded),
         ],
         Err(reason) => vec![Finding::problem(
             "encoder",
-            format!("{codec} cannot be encoded and decoded here: {reason}."),
-            "Install what `plugins` says, or choose another codec with --video-codec.",
+            format!("{codec} cannot be encoded by {name} and decoded here: {reason}."),
+            "Install what `plugins` says, or choose another codec with --video-codec; \
+             --list-encoders says more.",
         )],
     }
 }
 
+fn first_word(text: &str) -> &str {
+    text.split(' ').next().unwrap_or(text)
+}
+
 /// Runs a pipeline to its end and says how many buffers came to `encoded` and to `decoded`.
-fn run(launch: &str) -> Result<[u32; 2], String> {
+fn run(launch: &str, settings: &[Setting]) -> Result<[u32; 2], String> {
     let pipeline = pipeline(launch)?;
+    for Setting {
+        element,
+        property,
+        value,
+    } in settings
+    {
+        if let Some(element) = pipeline.by_name(element) {
+            // Versions differ in what they know, and a call goes without what they do not.
+            let _ = set_property(&element, property, value);
+        }
+    }
     let counts = ["encoded", "decoded"].map(|name| count(&pipeline, name));
     let outcome = finish(&pipeline);
     let _ = pipeline.set_state(gst::State::Null);
@@ -136,11 +169,7 @@ fn finish(pipeline: &gst::Pipeline) -> Result<(), String> {
 pub async fn display(media: &Media, show: Show) -> Finding {
     const NAME: &str = "display";
     if let VideoSource::Screen(_) = media.video {
-        let alone = Media {
-            audio: AudioSource::None,
-            ..media.clone()
-        };
-        return match rehearse(&alone).await {
+        return match rehearse(&of_kind(media, Kind::Video)).await {
             Err(failure) => without_display(NAME, &failure),
             Ok(()) if is_wayland() => Finding::warning(
                 NAME,
@@ -189,11 +218,7 @@ pub async fn sound(media: &Media, show: Show) -> Vec<Finding> {
         let microphone = Finding::skipped("microphone", "No microphone is sent.");
         return vec![playing(show).await, microphone];
     };
-    let alone = Media {
-        video: VideoSource::None,
-        ..media.clone()
-    };
-    match rehearse(&alone).await {
+    match rehearse(&of_kind(media, Kind::Audio)).await {
         Err(failure) if failure.kind == FailureKind::Device => vec![
             Finding::ok(NAME, "The sound server answers."),
             Finding::failed("microphone", &failure),
@@ -281,17 +306,63 @@ fn peak(message: &gst::StructureRef) -> Option<f64> {
     peaks.reduce(f64::max)
 }
 
-/// Which cameras there are.
-pub fn camera() -> Finding {
+/// Which cameras there are, who holds them, and whether the one that is to be sent gives a picture.
+pub async fn camera(media: &Media) -> Finding {
     const NAME: &str = "camera";
-    let folder = Path::new("/sys/class/video4linux");
-    let cameras: Vec<_> = std::fs::read_dir(folder)
-        .into_iter()
-        .flatten()
-        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-        .collect();
-    match cameras.is_empty() {
-        true => Finding::skipped(NAME, "There is no camera, and none is asked for."),
-        false => Finding::ok(NAME, format!("There are {}.", cameras.join(", "))),
+    let found = async_std::task::spawn_blocking(|| {
+        let cameras = devices::cameras::cameras();
+        let said = cameras.iter().map(|camera| {
+            let holders = devices::who_holds(&camera.path);
+            match holders.is_empty() {
+                true => camera.to_string(),
+                false => format!("{camera}, held by {}", holders.join(" and ")),
+            }
+        });
+        said.collect::<Vec<_>>().join("; ")
+    });
+    let found = found.await;
+    if let VideoSource::Camera(_) = media.video {
+        return match rehearse(&of_kind(media, Kind::Video)).await {
+            Ok(()) => Finding::ok(NAME, format!("It gives a picture: {found}.")),
+            Err(failure) => Finding::failed(NAME, &failure),
+        };
     }
+    match found.is_empty() {
+        true => Finding::skipped(NAME, "There is no camera, and none is asked for."),
+        false => Finding::ok(NAME, format!("There is {found}; none is asked for.")),
+    }
+}
+
+/// Whether a source that is neither screen, camera nor microphone gives frames.
+pub async fn sources(media: &Media) -> Vec<Finding> {
+    const NAME: &str = "source";
+    let mut findings = Vec::new();
+    let of_pictures = matches!(
+        media.video,
+        VideoSource::File(_) | VideoSource::Uri(_) | VideoSource::Pipeline(_)
+    );
+    let of_sound = matches!(
+        media.audio,
+        AudioSource::File(_) | AudioSource::Uri(_) | AudioSource::Pipeline(_)
+    );
+    for (kind, _) in [(Kind::Video, of_pictures), (Kind::Audio, of_sound)]
+        .into_iter()
+        .filter(|(_, is_looked_at)| *is_looked_at)
+    {
+        findings.push(match rehearse(&of_kind(media, kind)).await {
+            Ok(()) => Finding::ok(NAME, format!("The source of {kind} gives frames.")),
+            Err(failure) => Finding::failed(NAME, &failure),
+        });
+    }
+    findings
+}
+
+/// What is sent, without the other kind.
+fn of_kind(media: &Media, kind: Kind) -> Media {
+    let mut alone = media.clone();
+    match kind {
+        Kind::Video => alone.audio = AudioSource::None,
+        Kind::Audio => alone.video = VideoSource::None,
+    }
+    alone
 }

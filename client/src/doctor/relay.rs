@@ -61,15 +61,18 @@ pub async fn visit(relay: Relay, id: PeerId) -> Seen {
 }
 
 fn away(failure: &Failure) -> Seen {
-    let unasked = |name| Finding::skipped(name, "The relay cannot be asked.");
-    Seen {
-        findings: vec![
-            Finding::failed("relay", failure),
-            unasked("token"),
-            unasked("origin"),
-        ],
-        date: None,
-        servers: IceServers::default(),
+    Seen::nothing(Finding::failed("relay", failure))
+}
+
+impl Seen {
+    /// There is nothing to be said but this of a relay.
+    pub fn nothing(of_relay: Finding) -> Self {
+        let unasked = |name| Finding::skipped(name, "The relay cannot be asked.");
+        Self {
+            findings: vec![of_relay, unasked("token"), unasked("origin")],
+            date: None,
+            servers: IceServers::default(),
+        }
     }
 }
 

@@ -13,7 +13,7 @@ use rustls::pki_types::ServerName;
 
 use super::stun::{self, Answer, Credentials, Server, Transport};
 use super::{Asked, Outcome};
-use crate::turn_tls::TurnTls;
+use crate::turn_tls::{TurnTls, not_encrypted};
 
 /// How long to wait for an answer by UDP before asking again, each time.
 const UDP_PATIENCE: [Duration; 3] = [
@@ -44,14 +44,11 @@ pub async fn ask(
         Err(error) => Err(error),
     };
     Asked {
-        place: server.place(),
-        transport,
-        is_turn,
-        is_wanted: transport == server.transport,
         outcome: outcome.unwrap_or_else(|error| match error.kind() == io::ErrorKind::TimedOut {
             true => Outcome::Silent,
             false => Outcome::Unreachable(error.to_string()),
         }),
+        ..Asked::silent(server, transport, is_turn)
     }
 }
 
@@ -123,7 +120,11 @@ async fn open(server: &Server, transport: Transport, turn_tls: &TurnTls) -> io::
     let connector = connector.map_err(|failure| io::Error::other(failure.sentence))?;
     let name = ServerName::try_from(server.host.clone()).map_err(io::Error::other)?;
     let connecting = connector.connect(name, stream);
-    let stream = within(STREAM_PATIENCE, connecting).await?;
+    let stream = within(STREAM_PATIENCE, connecting).await;
+    let stream = stream.map_err(|error| match error.kind() == io::ErrorKind::TimedOut {
+        true => error,
+        false => io::Error::other(not_encrypted(&error)),
+    })?;
     Ok(Line::Stream(Box::new(stream)))
 }
 

@@ -22,7 +22,10 @@ use crate::turn_tls::TurnTls;
 
 /// How long looking at one thing may take; what goes through the network has to know the relay first,
 /// and may take as long again.
-const LOOK_DEADLINE: Duration = Duration::from_secs(5);
+const LOOK_DEADLINE: Duration = Duration::from_secs(4);
+
+/// How long looking at the machine may take, which has to wait for nobody else.
+const MACHINE_DEADLINE: Duration = Duration::from_secs(9);
 
 /// How many STUN and TURN servers are asked.
 const MAX_SERVERS: usize = 8;
@@ -50,9 +53,9 @@ async fn examine(config: &Config) -> Diagnosis {
 async fn network(config: &Config) -> Vec<Finding> {
     let connection = &config.connection;
     let visiting = relay::visit(connection.relay.clone(), config.our_id.clone());
-    let Ok(seen) = timeout(LOOK_DEADLINE, visiting).await else {
-        return vec![unanswered("relay")];
-    };
+    let seen = timeout(LOOK_DEADLINE, visiting).await;
+    // Servers that were named by hand are asked all the same.
+    let seen = seen.unwrap_or_else(|_| relay::Seen::nothing(unanswered("relay")));
     let mut findings = seen.findings;
     let relays = seen
         .date
@@ -103,9 +106,10 @@ async fn ask_servers(settings: &PeerSettings) -> Vec<Finding> {
         .iter()
         .map(|(server, transport, is_turn)| async move {
             let asking = turn::ask(server, *transport, *is_turn, &settings.turn_tls);
-            timeout(LOOK_DEADLINE, asking).await.ok()
+            let asked = timeout(LOOK_DEADLINE, asking).await;
+            asked.unwrap_or_else(|_| Asked::silent(server, *transport, *is_turn))
         });
-    let asked: Vec<Asked> = join_all(asking).await.into_iter().flatten().collect();
+    let asked: Vec<Asked> = join_all(asking).await;
     let by_udp: Vec<_> = asked
         .iter()
         .filter(|asked| asked.transport == Transport::Udp)
@@ -162,19 +166,22 @@ async fn this_machine(config: &Config) -> Vec<Finding> {
     let media = &config.media;
     let installed = machine::plugins(media);
     let encoding = media.clone();
-    let (codecs, display, sound) = join!(
+    let (codecs, display, sound, sources, camera) = join!(
         timeout(
-            LOOK_DEADLINE * 2,
+            MACHINE_DEADLINE,
             task::spawn_blocking(move || machine::codecs(&encoding))
         ),
-        timeout(LOOK_DEADLINE * 2, machine::display(media, config.show)),
-        timeout(LOOK_DEADLINE * 2, machine::sound(media, config.show)),
+        timeout(MACHINE_DEADLINE, machine::display(media, config.show)),
+        timeout(MACHINE_DEADLINE, machine::sound(media, config.show)),
+        timeout(MACHINE_DEADLINE, machine::sources(media)),
+        timeout(MACHINE_DEADLINE, machine::camera(media)),
     );
     let mut findings = vec![installed];
     findings.extend(codecs.unwrap_or_else(|_| vec![unanswered("encoder")]));
     findings.push(display.unwrap_or_else(|_| unanswered("display")));
     findings.extend(sound.unwrap_or_else(|_| vec![unanswered("sound")]));
-    findings.push(machine::camera());
+    findings.extend(sources.unwrap_or_else(|_| vec![unanswered("source")]));
+    findings.push(camera.unwrap_or_else(|_| unanswered("camera")));
     findings
 }
 
