@@ -1,5 +1,7 @@
 //! Sends a moving test picture and a tone to whoever calls `cam`:
 //! `cargo run -p client --example send_test_source`, and open `http://127.0.0.1:8443/#call=cam`.
+//!
+//! The address of another relay may follow.
 
 #![expect(clippy::print_stdout, reason = "an example talks to whoever runs it")]
 
@@ -12,7 +14,9 @@ use client::media::{AudioSource, Pattern, VideoSource};
 
 fn main() -> Result<(), Box<dyn Error>> {
     client::init()?;
-    let mut config = Config::new("ws://127.0.0.1:8443".parse()?, "cam".parse()?);
+    let relay = std::env::args().nth(1);
+    let relay = relay.unwrap_or_else(|| "ws://127.0.0.1:8443".into());
+    let mut config = Config::new(relay.parse()?, "cam".parse()?);
     config.media.video = VideoSource::Test(Pattern::default());
     config.media.audio = AudioSource::Test;
     let endpoint = Endpoint::new(config)?;

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use async_channel::{Receiver, Sender, bounded};
 use futures_util::future::{Either, join_all, select};
+use gst_app::AppSrc;
 
 use crate::encoder::{self, Encoder};
 use crate::failure::{Failure, FailureKind};
@@ -25,6 +26,9 @@ pub use crate::timeline::Timeline;
 /// How long the first frame may take after the capture was started.
 const FIRST_FRAME_DEADLINE: Duration = Duration::from_secs(10);
 
+/// How many frames of the program's own may wait for the conversion; older ones are dropped.
+const MAX_WAITING_PUSHED: u64 = 4;
+
 /// Captures and encodes, while it is started. Cheap to clone: all clones are one.
 #[derive(Clone, Debug)]
 pub struct Capture(Arc<Inner>);
@@ -34,8 +38,9 @@ struct Inner {
     media: Media,
     timeline: Timeline,
     studio: Studio,
+    programs: BTreeMap<Kind, AppSrc>,
     changes: Receiver<Report>,
-    inputs: BTreeMap<Codec, gst_app::AppSrc>,
+    inputs: BTreeMap<Codec, AppSrc>,
     /// Made when they are first asked for. On no frame's way.
     encoders: Mutex<BTreeMap<Codec, Encoder>>,
     failed: Sender<Failure>,
@@ -64,11 +69,13 @@ impl Capture {
             feeds.insert(kind, Arc::new(feed));
             inputs.extend(of_kind);
         }
-        let (studio, changes) = Studio::open(media, timeline, &feeds, failed.clone());
+        let programs = programs(media);
+        let (studio, changes) = Studio::open(media, timeline, &feeds, &programs, failed.clone());
         let capture = Self(Arc::new(Inner {
             media: media.clone(),
             timeline: timeline.clone(),
             studio,
+            programs,
             changes,
             inputs,
             encoders: Mutex::default(),
@@ -121,6 +128,15 @@ impl Capture {
         async_std::task::spawn_blocking(move || inner.stop_encoders()).await;
     }
 
+    /// What the program pushes its own frames of a kind into, with their caps; `None` when
+    /// [`VideoSource::App`](crate::media::VideoSource::App), or the same of sound, is not among the
+    /// sources. It is live and stamps what comes with the time at which it comes
+    /// ([GStreamer, `appsrc`](https://gstreamer.freedesktop.org/documentation/app/appsrc.html)). While
+    /// another source is sent, and between calls, what is pushed is refused, and lost.
+    pub fn app_source(&self, kind: Kind) -> Option<&AppSrc> {
+        self.0.programs.get(&kind)
+    }
+
     /// Has another source of a kind sent, by its place in [`Capture::sources`]. It takes over with its
     /// first frame; nothing is negotiated anew. False when there is no such source.
     pub fn switch(&self, kind: Kind, index: usize) -> bool {
@@ -152,7 +168,13 @@ impl Capture {
     /// # Errors
     /// Says what cannot be captured and why.
     pub async fn rehearse(&self) -> Result<(), Failure> {
-        let tracks = self.0.tracks();
+        // What the program pushes begins when the program likes.
+        let is_pushed = |track: &Track| {
+            let origins = self.0.media.origins(track.codec.kind());
+            origins.first().is_some_and(Origin::is_app)
+        };
+        let mut tracks = self.0.tracks();
+        tracks.retain(|track| !is_pushed(track));
         if tracks.is_empty() {
             return Ok(());
         }
@@ -220,6 +242,26 @@ impl Inner {
         // Nothing in here panics half-way through a change.
         self.encoders.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// An appsrc for each kind of which the program pushes frames of its own.
+fn programs(media: &Media) -> BTreeMap<Kind, AppSrc> {
+    let pushed = Kind::ALL
+        .into_iter()
+        .filter(|kind| media.origins(*kind).iter().any(Origin::is_app));
+    pushed
+        .map(|kind| {
+            let source = AppSrc::builder()
+                .format(gst::Format::Time)
+                .is_live(true)
+                .do_timestamp(true)
+                .max_buffers(MAX_WAITING_PUSHED)
+                .max_bytes(0)
+                .leaky_type(gst_app::AppLeakyType::Downstream)
+                .build();
+            (kind, source)
+        })
+        .collect()
 }
 
 fn silent_source(kind: Option<Kind>) -> Failure {

@@ -52,6 +52,8 @@ pub(crate) type Listener = Arc<dyn Fn(SourceEvent) + Send + Sync>;
 pub(crate) struct Outlet {
     /// The way of its kind.
     pub(crate) feed: Arc<Feed>,
+    /// What the program that embeds this library pushes frames of its kind into.
+    pub(crate) program: Option<AppSrc>,
     /// The way of the sound that belongs to its pictures.
     pub(crate) sound: Option<Arc<Feed>>,
     /// Who hears of it.
@@ -73,6 +75,8 @@ pub(crate) struct Source {
     kind: Kind,
     pipeline: gst::Pipeline,
     pace: Pace,
+    /// What the program pushes into, if its frames are what is sent, with what it is in.
+    program: Option<(AppSrc, gst::Bin)>,
     /// Set by whoever wants it to end while it is still getting ready.
     unwanted: Arc<AtomicBool>,
 }
@@ -125,11 +129,21 @@ impl Source {
                 listener(SourceEvent::Failed(failure));
             });
         }
+        let program = match act {
+            Act::Origin(Origin::Video(VideoSource::App)) => outlet.program.clone(),
+            Act::Origin(Origin::Audio(AudioSource::App)) => outlet.program.clone(),
+            Act::Origin(_) | Act::Slate(..) => None,
+        };
+        let program = program.map(|program| (program, bin));
+        if let Some((program, bin)) = &program {
+            put_in_front(program, bin, kind).map_err(fail)?;
+        }
         watch(&pipeline, act.clone(), pace, outlet.listener.clone())?;
         Ok(Self {
             kind,
             pipeline,
             pace,
+            program,
             unwanted,
         })
     }
@@ -203,7 +217,23 @@ impl Drop for Source {
     fn drop(&mut self) {
         // Stopped before, unless something failed: then this is the last chance to free a device.
         let _ = self.pipeline.set_state(gst::State::Null);
+        // It belongs to the program, and is used again.
+        if let Some((program, bin)) = &self.program {
+            let _ = bin.remove(program);
+        }
     }
+}
+
+/// Puts what the program pushes into in front of its source.
+fn put_in_front(program: &AppSrc, bin: &gst::Bin, kind: Kind) -> Result<(), anyhow::Error> {
+    let name = match kind {
+        Kind::Video => VIDEO_SOURCE,
+        Kind::Audio => AUDIO_SOURCE,
+    };
+    let first = bin.by_name(name).context("a source has a first element")?;
+    bin.add(program)?;
+    program.link(&first)?;
+    Ok(())
 }
 
 /// What is to be built, once everything is looked up.

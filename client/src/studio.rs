@@ -10,6 +10,8 @@ use async_std::task::{self, JoinHandle};
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt as _, StreamExt as _, select_biased};
 
+use gst_app::AppSrc;
+
 use crate::failure::Failure;
 use crate::feed::Feed;
 use crate::media::{AudioSource, Kind, Media, Origin, VideoSource};
@@ -60,6 +62,8 @@ pub(crate) struct Studio {
 /// What the task owns.
 struct Desk {
     media: Media,
+    /// What the program that embeds this library pushes frames into.
+    programs: BTreeMap<Kind, AppSrc>,
     timeline: Timeline,
     channels: BTreeMap<Kind, Channel>,
     events: Sender<(Kind, u64, SourceEvent)>,
@@ -94,6 +98,7 @@ impl Studio {
         media: &Media,
         timeline: &Timeline,
         feeds: &BTreeMap<Kind, Arc<Feed>>,
+        programs: &BTreeMap<Kind, AppSrc>,
         failed: Sender<Failure>,
     ) -> (Self, Receiver<Report>) {
         let (orders, ordered) = bounded(MAX_ORDERS);
@@ -109,6 +114,7 @@ impl Studio {
             .collect();
         let desk = Desk {
             media: media.clone(),
+            programs: programs.clone(),
             timeline: timeline.clone(),
             channels,
             events,
@@ -286,6 +292,7 @@ impl Desk {
         });
         let outlet = Outlet {
             feed: Arc::clone(&channel.feed),
+            program: self.programs.get(&kind).cloned(),
             sound,
             listener,
         };

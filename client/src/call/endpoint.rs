@@ -82,6 +82,11 @@ impl Endpoint {
         }
     }
 
+    /// What it captures and encodes: to switch sources, and to push frames of one's own.
+    pub fn capture(&self) -> &Capture {
+        &self.capture
+    }
+
     /// Runs until the call is over or, waiting for calls, until it is stopped. `audience` hears
     /// everything there is to tell, on the task that runs this: it must not block. When it breaks,
     /// the call ends.

@@ -80,6 +80,7 @@ impl SourceArgs {
             | VideoSource::Test(_)
             | VideoSource::Uri(_)
             | VideoSource::Pipeline(_)
+            | VideoSource::App
             | VideoSource::None => source,
         }
     }
@@ -94,6 +95,7 @@ impl SourceArgs {
             | AudioSource::WithVideo
             | AudioSource::Uri(_)
             | AudioSource::Pipeline(_)
+            | AudioSource::App
             | AudioSource::None => source,
         }
     }

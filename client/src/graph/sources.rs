@@ -50,6 +50,7 @@ impl Origin {
                 VideoSource::Screen(_)
                 | VideoSource::Camera(_)
                 | VideoSource::Test(_)
+                | VideoSource::App
                 | VideoSource::None,
             )
             | Self::Audio(
@@ -57,6 +58,7 @@ impl Origin {
                 | AudioSource::Desktop
                 | AudioSource::Test
                 | AudioSource::WithVideo
+                | AudioSource::App
                 | AudioSource::None,
             ) => Pace::Live,
         }
@@ -130,8 +132,10 @@ pub fn slate_branch(sentence: &str, can_write: bool, format: &VideoFormat) -> Br
 /// cannot be said.
 pub(super) fn raw_text(origin: &Origin, format: &VideoFormat) -> Option<(String, Vec<Setting>)> {
     let (text, settings) = match origin {
-        Origin::Video(VideoSource::None) => return None,
-        Origin::Audio(AudioSource::None | AudioSource::WithVideo) => return None,
+        Origin::Video(VideoSource::App | VideoSource::None) => return None,
+        Origin::Audio(AudioSource::App | AudioSource::None | AudioSource::WithVideo) => {
+            return None;
+        }
         Origin::Video(VideoSource::Screen(screen)) => launched_screen(screen),
         Origin::Video(VideoSource::Camera(name)) => (
             format!("v4l2src name={VIDEO_SOURCE} ! decodebin ! videorate"),
@@ -205,6 +209,11 @@ fn video_text(source: &VideoSource) -> Option<(String, Vec<Setting>)> {
             format!("appsrc name={VIDEO_SOURCE} is-live=true format=time max-buffers=1"),
             Vec::new(),
         ),
+        // The program's own appsrc is put in front.
+        VideoSource::App => (
+            format!("identity name={VIDEO_SOURCE} ! videoconvert ! videorate"),
+            Vec::new(),
+        ),
         VideoSource::None => (
             format!("videotestsrc is-live=true pattern=black name={VIDEO_SOURCE}"),
             Vec::new(),
@@ -265,6 +274,7 @@ fn audio_text(source: &AudioSource) -> (String, Vec<Setting>) {
             ),
             Vec::new(),
         ),
+        AudioSource::App => (format!("identity name={AUDIO_SOURCE}"), Vec::new()),
         AudioSource::Test => (
             format!(
                 "audiotestsrc is-live=true samplesperbuffer=480 freq={TEST_TONE_HZ} volume=0.25 \
@@ -300,13 +310,15 @@ pub(super) fn source_elements(origin: &Origin) -> Vec<&'static str> {
         Origin::Video(VideoSource::Test(_)) => vec!["videotestsrc"],
         Origin::Video(VideoSource::File(_)) => vec!["filesrc", "decodebin", "videorate"],
         Origin::Video(VideoSource::Uri(_)) => vec!["uridecodebin", "videorate"],
-        Origin::Video(VideoSource::Pipeline(_)) => vec!["videorate"],
+        Origin::Video(VideoSource::Pipeline(_) | VideoSource::App) => vec!["videorate"],
         Origin::Audio(AudioSource::Mic(_) | AudioSource::Desktop) => vec!["pulsesrc"],
         Origin::Audio(AudioSource::Test | AudioSource::WithVideo) => vec!["audiotestsrc"],
         Origin::Audio(AudioSource::File(_)) => vec!["filesrc", "decodebin"],
         Origin::Audio(AudioSource::Uri(_)) => vec!["uridecodebin"],
         Origin::Video(VideoSource::Screen(_) | VideoSource::None)
-        | Origin::Audio(AudioSource::Pipeline(_) | AudioSource::None) => Vec::new(),
+        | Origin::Audio(AudioSource::Pipeline(_) | AudioSource::App | AudioSource::None) => {
+            Vec::new()
+        }
     };
     elements.extend(match origin.kind() {
         Kind::Video => ["videoconvert", "videoscale"],

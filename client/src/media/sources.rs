@@ -26,6 +26,8 @@ pub enum VideoSource {
     Uri(Uri),
     /// What the user built of GStreamer's elements.
     Pipeline(Launch),
+    /// Frames that the program pushes, which embeds this library. Not to be had on the command line.
+    App,
     /// No picture is sent.
     None,
 }
@@ -49,6 +51,8 @@ pub enum AudioSource {
     Uri(Uri),
     /// What the user built of GStreamer's elements.
     Pipeline(Launch),
+    /// Samples that the program pushes, which embeds this library. Not to be had on the command line.
+    App,
     /// No sound is sent.
     None,
 }
@@ -131,7 +135,9 @@ impl VideoSource {
             Self::File(file) => file.label(),
             Self::Uri(uri) => uri.label(),
             Self::Pipeline(_) => "pipeline".into(),
-            Self::Screen(_) | Self::Camera(_) | Self::Test(_) | Self::None => self.to_string(),
+            Self::Screen(_) | Self::Camera(_) | Self::Test(_) | Self::App | Self::None => {
+                self.to_string()
+            }
         }
     }
 }
@@ -144,12 +150,20 @@ impl AudioSource {
             Self::File(file) => file.label(),
             Self::Uri(uri) => uri.label(),
             Self::Pipeline(_) => "pipeline".into(),
-            Self::Mic(_) | Self::Desktop | Self::Test | Self::None => self.to_string(),
+            Self::Mic(_) | Self::Desktop | Self::Test | Self::App | Self::None => self.to_string(),
         }
     }
 }
 
 impl Origin {
+    /// Whether it is what the program pushes.
+    pub fn is_app(&self) -> bool {
+        matches!(
+            self,
+            Self::Video(VideoSource::App) | Self::Audio(AudioSource::App)
+        )
+    }
+
     /// Picture or sound.
     pub fn kind(&self) -> Kind {
         match self {
@@ -330,6 +344,7 @@ impl fmt::Display for VideoSource {
             Self::File(file) => write!(f, "file:{}", file.path.display()),
             Self::Uri(uri) => write!(f, "uri:{}", uri.reveal()),
             Self::Pipeline(launch) => write!(f, "pipeline:{}", launch.text()),
+            Self::App => f.write_str("app"),
             Self::None => f.write_str("none"),
         }
     }
@@ -345,6 +360,7 @@ impl fmt::Display for AudioSource {
             Self::File(file) => write!(f, "file:{}", file.path.display()),
             Self::Uri(uri) => write!(f, "uri:{}", uri.reveal()),
             Self::Pipeline(launch) => write!(f, "pipeline:{}", launch.text()),
+            Self::App => f.write_str("app"),
             Self::None => f.write_str("none"),
         }
     }
