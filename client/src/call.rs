@@ -4,8 +4,12 @@
 //! capture, a signal, the passing of time) comes into one inbox; the [`Session`] says what is to be
 //! done; this file does it. What takes long is done elsewhere and comes back through the inbox.
 
+mod control;
+mod data;
 mod diagnosing;
 mod endpoint;
+mod files;
+mod lines;
 mod preparation;
 mod recording;
 mod sources;
@@ -23,6 +27,7 @@ use futures_util::future::join;
 use crate::capture::Capture;
 use crate::config::Config;
 use crate::console;
+use crate::data::Service;
 use crate::failure::Failure;
 use crate::inbox::{Inbox, Input, Ways};
 use crate::link::Link;
@@ -49,7 +54,8 @@ const CLOSE_DEADLINE: Duration = Duration::from_secs(5);
 /// # Errors
 /// Why it cannot go on.
 pub async fn run(config: Config, printer: Printer) -> Result<(), Failure> {
-    let commands = config.commands;
+    // Standard input is either for commands or for lines to send.
+    let commands = config.commands && config.data.service != Service::Lines;
     let endpoint = Endpoint::new(config)?;
     let handle = endpoint.handle();
     if commands {
@@ -93,6 +99,7 @@ struct Client {
     registered: bool,
     session: Session,
     call: Option<Call>,
+    data: data::Data,
 }
 
 /// What exists while a call runs.
@@ -116,6 +123,7 @@ impl Client {
         settings: PeerSettings,
         ways: Ways<u64>,
         audience: Audience,
+        data: data::Data,
     ) -> Self {
         ways.watch_capture(&capture);
         let relay = config.connection.relay.clone();
@@ -133,6 +141,7 @@ impl Client {
             refused: None,
             registered: false,
             call: None,
+            data,
         }
     }
 
@@ -154,6 +163,7 @@ impl Client {
                 },
                 Input::Relay(event) => self.relay_event(event),
                 Input::Peer(number, event) => self.peer_event(number, event),
+                Input::Word(number, word) => self.word(number, word),
                 Input::Tick => self.tick(),
             };
             if self.unread {
@@ -252,7 +262,10 @@ impl Client {
             PeerEvent::Connected => Happening::Connected,
             PeerEvent::Failed(failure) => Happening::Failed(failure),
             PeerEvent::Closed => Happening::Closed,
-            PeerEvent::DataChannel(_) | PeerEvent::Recording(_) => return None,
+            PeerEvent::Recording(_) => return None,
+            PeerEvent::DataChannel(channel) => {
+                return self.note(|this| this.use_channel(number, channel));
+            }
             PeerEvent::WindowClosed => return self.handle(Event::Stop("the window was closed")),
             PeerEvent::FirstSent(codec) => return self.note(|this| this.report_first_sent(codec)),
             PeerEvent::FirstReceived(frame) => {
@@ -276,6 +289,7 @@ impl Client {
     }
 
     fn tick(&mut self) -> Option<Ending> {
+        self.ping();
         self.tell_outage();
         let silence = self.call.as_mut().map(|call| call.link.look());
         let silence = silence
@@ -357,6 +371,7 @@ impl Client {
     }
 
     fn negotiate(&mut self, place: Place, step: Step) {
+        self.offer_data(place, &step);
         if let Some(link) = self.call.as_mut().and_then(|call| call.at_mut(place)) {
             link.peer.negotiate(step);
         }
@@ -366,6 +381,7 @@ impl Client {
         if let Some(call) = &mut self.call {
             call.link.start_media(&self.capture);
         }
+        self.start_data();
     }
 
     fn report(&mut self, report: Report) {
@@ -396,7 +412,7 @@ impl Client {
                 .err()
                 .and_then(|failure| failure.stage),
         });
-        ending.outcome.map(|_| ())
+        ending.outcome.and_then(|_| self.data.outcome())
     }
 
     /// Hangs up and gets ready for the next call.

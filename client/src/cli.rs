@@ -1,5 +1,6 @@
 //! The command line: what was typed. What is meant is [`Config`].
 
+mod data;
 mod devices;
 mod doctor;
 mod encoding;
@@ -54,6 +55,9 @@ pub struct Args {
 
     #[command(flatten)]
     media: MediaArgs,
+
+    #[command(flatten)]
+    data: data::DataArgs,
 
     #[command(flatten)]
     listing: devices::ListingArgs,
@@ -237,6 +241,7 @@ impl Args {
             },
             receiving: self.receiving.into_receiving(),
             observation: self.observation.into_observation(),
+            data: self.data.into_data(),
             json: self.json,
             commands: self.commands || console::is_terminal(),
             print_pipeline: self.print_pipeline,

@@ -9,6 +9,7 @@ use std::time::Duration;
 use protocol::PeerId;
 use url::Url;
 
+use crate::data::Data;
 use crate::ice_servers::IceServers;
 use crate::media::{Media, VideoSource};
 use crate::observation::Observation;
@@ -27,6 +28,8 @@ pub struct Config {
     pub media: Media,
     /// Where what comes in is shown.
     pub show: Show,
+    /// What data channels are for.
+    pub data: Data,
     /// What else becomes of it.
     pub receiving: Receiving,
     /// How it can be looked into while it runs.
@@ -66,6 +69,7 @@ impl Config {
             },
             media: Media::default(),
             show: Show::Nowhere,
+            data: Data::default(),
             receiving: Receiving::default(),
             observation: Observation::default(),
             json: false,

@@ -11,6 +11,7 @@ use async_std::task;
 use futures_util::{FutureExt as _, select_biased};
 
 use crate::capture::Capture;
+use crate::data::Word;
 use crate::failure::Failure;
 use crate::peer::PeerEvent;
 use crate::presence::PresenceEvent;
@@ -25,6 +26,9 @@ const MAX_PEER_EVENTS: usize = 1024;
 
 /// How many lines of the relay may wait here; more of them wait on their way.
 const MAX_RELAY_EVENTS: usize = 16;
+
+/// How many words of data channels may wait here; whoever has more to say waits.
+const MAX_WORDS: usize = 16;
 
 /// What comes next.
 #[derive(Debug)]
@@ -41,6 +45,8 @@ pub enum Input<K> {
     Peer(K, PeerEvent),
     /// Something happened at the relay.
     Relay(PresenceEvent),
+    /// A data channel of the connection with this key has something to say.
+    Word(K, Word),
     /// A quarter of a second has passed.
     Tick,
 }
@@ -54,6 +60,7 @@ pub struct Inbox<K> {
     typed: Receiver<String>,
     peers: Receiver<(K, PeerEvent)>,
     relay: Receiver<PresenceEvent>,
+    words: Receiver<(K, Word)>,
     next_tick: Instant,
 }
 
@@ -66,6 +73,7 @@ pub struct Ways<K> {
     typed: Sender<String>,
     peers: Sender<(K, PeerEvent)>,
     relay: Sender<PresenceEvent>,
+    words: Sender<(K, Word)>,
 }
 
 impl<K: Clone + Send + Sync + 'static> Ways<K> {
@@ -77,6 +85,7 @@ impl<K: Clone + Send + Sync + 'static> Ways<K> {
         let (typed, lines) = bounded(1);
         let (peers, from_peers) = bounded(MAX_PEER_EVENTS);
         let (relay, from_relay) = bounded(MAX_RELAY_EVENTS);
+        let (words, said) = bounded(MAX_WORDS);
         let inbox = Inbox {
             stop: stopped,
             failures: failed,
@@ -84,6 +93,7 @@ impl<K: Clone + Send + Sync + 'static> Ways<K> {
             typed: lines,
             peers: from_peers,
             relay: from_relay,
+            words: said,
             next_tick: now() + TICK,
         };
         (
@@ -94,6 +104,7 @@ impl<K: Clone + Send + Sync + 'static> Ways<K> {
                 typed,
                 peers,
                 relay,
+                words,
             },
             inbox,
         )
@@ -115,6 +126,11 @@ impl<K: Clone + Send + Sync + 'static> Ways<K> {
     /// The way for the relay.
     pub fn relay(&self) -> Sender<PresenceEvent> {
         self.relay.clone()
+    }
+
+    /// The way for data channels.
+    pub fn words(&self) -> Sender<(K, Word)> {
+        self.words.clone()
     }
 
     /// A listener for the connection with a key. It never blocks.
@@ -155,6 +171,7 @@ impl<K> Inbox<K> {
         let mut tick = pin!(task::sleep(until_tick).fuse());
         let mut peer = pin!(first(&self.peers).fuse());
         let mut relay = pin!(first(&self.relay).fuse());
+        let mut word = pin!(first(&self.words).fuse());
         select_biased! {
             () = stop => Input::Stopped,
             failure = failure => Input::CaptureFailed(failure),
@@ -166,6 +183,7 @@ impl<K> Inbox<K> {
             }
             (key, event) = peer => Input::Peer(key, event),
             event = relay => Input::Relay(event),
+            (key, word) = word => Input::Word(key, word),
         }
     }
 }

@@ -21,6 +21,9 @@ const QUIET_LIMIT: Duration = Duration::from_secs(5);
 /// ([RFC 3550, section 6.2](https://www.rfc-editor.org/rfc/rfc3550#section-6.2)).
 const QUIET_LIMIT_WITHOUT_VIDEO: Duration = Duration::from_secs(12);
 
+/// With data channels alone, SCTP sends a heartbeat about every thirty seconds.
+const QUIET_LIMIT_WITHOUT_MEDIA: Duration = Duration::from_secs(75);
+
 /// Where packets came all the time, silence for so long is worth a second connection.
 const SUSPICIOUS: Duration = Duration::from_millis(1500);
 
@@ -63,6 +66,9 @@ pub struct Link {
     /// What came in the second before.
     came: u64,
     is_dense: bool,
+    carries_media: bool,
+    /// Every second the peer is asked for a sign of life.
+    pub is_pinged: bool,
     addresses: BTreeSet<IpAddr>,
 }
 
@@ -92,6 +98,8 @@ impl Link {
             arrived_then: 0,
             came: 0,
             is_dense: false,
+            carries_media: true,
+            is_pinged: false,
             addresses: addresses::usable(),
         })
     }
@@ -100,6 +108,7 @@ impl Link {
     pub fn start_media(&mut self, capture: &Capture) {
         (self.heard, self.counted, self.is_up) = (now(), now(), true);
         self.up_since = Some(now());
+        self.carries_media = self.peer.carries_media();
         self.peer.start_media(capture);
     }
 
@@ -126,10 +135,11 @@ impl Link {
             true => (SUSPICIOUS_IF_SPARSE, QUIET_LIMIT),
             false => (SUSPICIOUS_WITHOUT_VIDEO, QUIET_LIMIT_WITHOUT_VIDEO),
         };
-        let suspicious = if self.is_dense {
-            SUSPICIOUS
-        } else {
-            suspicious
+        let (suspicious, limit) = match (self.carries_media, self.is_pinged) {
+            (false, true) => (SUSPICIOUS_IF_SPARSE, QUIET_LIMIT),
+            (false, false) => (QUIET_LIMIT_WITHOUT_MEDIA, QUIET_LIMIT_WITHOUT_MEDIA),
+            (true, _) if self.is_dense => (SUSPICIOUS, limit),
+            (true, _) => (suspicious, limit),
         };
         Silence {
             lasts: self.heard.elapsed(),
@@ -174,6 +184,11 @@ impl Link {
         );
         (self.counters, self.counted) = (counters, now());
         rates
+    }
+
+    /// Whether there is anything but data channels.
+    pub fn carries_media(&self) -> bool {
+        self.carries_media
     }
 
     /// Whether media may flow.

@@ -4,7 +4,9 @@ use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use client::cli::Args;
+use client::data::Service;
 use client::media::{Kind, Media};
+use client::printer::Stream;
 use client::{call, devices, doctor, graph, program};
 
 fn main() -> ExitCode {
@@ -23,7 +25,11 @@ fn main() -> ExitCode {
         return program::run("client", json, |printer| devices::list(display, printer));
     }
     let gst_log = config.observation.gst_log.clone();
-    program::run_logging("client", json, gst_log.as_deref(), |printer| {
+    let stream = match config.data.service {
+        Service::Lines => Stream::Stderr,
+        Service::Nothing | Service::Echo => Stream::Stdout,
+    };
+    program::run_logging("client", json, gst_log.as_deref(), stream, |printer| {
         call::run(config, printer)
     })
 }

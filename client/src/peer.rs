@@ -25,7 +25,10 @@ use async_std::future::timeout;
 use async_std::task::JoinHandle;
 use futures_util::future::join_all;
 use gst::prelude::*;
-use gst_webrtc::{WebRTCPeerConnectionState as ConnectionState, WebRTCSessionDescription};
+use gst_webrtc::{
+    WebRTCPeerConnectionState as ConnectionState, WebRTCRTPTransceiverDirection as Flow,
+    WebRTCSessionDescription,
+};
 use protocol::{Candidate, Description};
 
 use crate::capture::{Capture, Timeline};
@@ -245,6 +248,18 @@ impl PeerConnection {
         data::create(&self.webrtc, fate, &self.listener, label, init)
     }
 
+    /// Whether pictures or sound go either way, by what the two ends have agreed on.
+    pub fn carries_media(&self) -> bool {
+        carries_media(&self.webrtc)
+    }
+
+    /// Has the picture that is sent to the peer begin anew.
+    pub fn request_key_frame(&self) {
+        let ways = self.outgoing.iter().filter_map(Outgoing::way);
+        ways.filter(|way| way.codec.kind() == Kind::Video)
+            .for_each(outgoing::Way::request_key_frame);
+    }
+
     /// Whether data channels can be opened without another offer.
     pub fn has_data(&self) -> bool {
         let sctp = self
@@ -400,11 +415,16 @@ impl PeerConnection {
 
     fn watch_bus(&self) -> Result<(), anyhow::Error> {
         let listener = Arc::clone(&self.listener);
+        let fate = Arc::clone(self.gate.fate());
+        let webrtc = self.webrtc.downgrade();
         let bus = self.pipeline.bus().context("a pipeline has a bus")?;
         // Messages must not pile up: each one would keep its element alive.
         bus.set_sync_handler(move |_, message| {
             if let gst::MessageView::Error(error) = message.view() {
-                listener(bus_error(error));
+                match webrtc.upgrade().filter(|_| is_of_sctp(error)) {
+                    Some(webrtc) => end_data(webrtc, &fate, &listener),
+                    None => listener(bus_error(error)),
+                }
             } else if let gst::MessageView::Latency(_) = message.view() {
                 listener(PeerEvent::LatencyChanged);
             }
@@ -511,6 +531,33 @@ fn mid(webrtc: &gst::Element, line: u32) -> Option<String> {
             .attribute_val("mid")?
             .to_owned(),
     )
+}
+
+/// Whether data channels can go on no longer, and nothing else is wrong.
+fn is_of_sctp(error: &gst::message::Error) -> bool {
+    let source = error.src().map(|source| source.name());
+    source.is_some_and(|name| name.starts_with("sctp"))
+}
+
+/// The peer has ended the association under all data channels, or it has broken. Where there is
+/// nothing else, that is a hanging up; a browser ends it a moment before DTLS.
+fn end_data(webrtc: gst::Element, fate: &data::Fate, listener: &Listener) {
+    fate.ended.set();
+    let listener = Arc::clone(listener);
+    async_std::task::spawn_blocking(move || {
+        if !carries_media(&webrtc) {
+            listener(PeerEvent::Closed);
+        }
+    });
+}
+
+fn carries_media(webrtc: &gst::Element) -> bool {
+    verification::transceivers(webrtc).any(|transceiver| {
+        matches!(
+            transceiver.current_direction(),
+            Flow::Sendrecv | Flow::Sendonly | Flow::Recvonly
+        )
+    })
 }
 
 fn bus_error(error: &gst::message::Error) -> PeerEvent {

@@ -1,7 +1,7 @@
-//! Reports on stdout.
+//! Reports on stdout, or beside what has stdout for itself.
 
 use std::fmt::Display;
-use std::io::{self, Write as _};
+use std::io;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread;
 
@@ -12,6 +12,15 @@ use crate::report::to_json;
 /// How many lines may wait for a reader that pauses; more are lost. An hour of statistics.
 const MAX_WAITING_LINES: usize = 4096;
 
+/// Where reports are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stream {
+    /// On standard output.
+    Stdout,
+    /// On standard error: standard output is for something else.
+    Stderr,
+}
+
 /// Prints reports, each on a line, without ever waiting for whoever reads them.
 #[derive(Clone, Debug)]
 pub struct Printer {
@@ -21,11 +30,14 @@ pub struct Printer {
 
 impl Printer {
     /// A printer, and what becomes ready when its last line is out.
-    pub fn new(json: bool) -> (Self, Receiver<()>) {
+    pub fn new(json: bool, stream: Stream) -> (Self, Receiver<()>) {
         let (lines, waiting) = sync_channel(MAX_WAITING_LINES);
         let (done, written) = sync_channel(1);
         thread::spawn(move || {
-            let _ = write_lines(&waiting);
+            let _ = match stream {
+                Stream::Stdout => write_lines(&waiting, io::stdout()),
+                Stream::Stderr => write_lines(&waiting, io::stderr()),
+            };
             // Nobody waits any more when the deadline is over.
             let _ = done.try_send(());
         });
@@ -52,8 +64,7 @@ impl Printer {
     }
 }
 
-fn write_lines(waiting: &Receiver<String>) -> io::Result<()> {
-    let mut out = io::stdout();
+fn write_lines(waiting: &Receiver<String>, mut out: impl io::Write) -> io::Result<()> {
     while let Ok(line) = waiting.recv() {
         writeln!(out, "{line}")?;
         out.flush()?;

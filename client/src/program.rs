@@ -11,7 +11,7 @@ use crate::allocator;
 use crate::failure::Failure;
 use crate::gst_log;
 use crate::plugins;
-use crate::printer::Printer;
+use crate::printer::{Printer, Stream};
 use crate::report::Report;
 
 /// How long the last lines may take to be read, once the program ends.
@@ -23,14 +23,16 @@ pub fn run<W>(name: &str, json: bool, work: impl FnOnce(Printer) -> W) -> ExitCo
 where
     W: Future<Output = Result<(), Failure>>,
 {
-    run_logging(name, json, None, work)
+    run_logging(name, json, None, Stream::Stdout, work)
 }
 
-/// The same, and has GStreamer log more, written as in `GST_DEBUG`.
+/// The same, with reports where there is room for them, and has GStreamer log more, written as in
+/// `GST_DEBUG`.
 pub fn run_logging<W>(
     name: &str,
     json: bool,
     gst_log: Option<&str>,
+    stream: Stream,
     work: impl FnOnce(Printer) -> W,
 ) -> ExitCode
 where
@@ -46,7 +48,7 @@ where
         tracing::debug!("memory may grow from call to call: {error}");
     }
     quieten_libnice();
-    let (printer, written) = Printer::new(json);
+    let (printer, written) = Printer::new(json, stream);
     let outcome = plugins::start().and_then(|()| {
         if gst_log::is_wanted(gst_log) {
             gst_log::carry(gst_log);

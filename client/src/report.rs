@@ -7,6 +7,7 @@ use std::fmt;
 use protocol::{PeerId, SdpType};
 use serde::Serialize;
 
+use crate::data::Delivery;
 use crate::diagnosis::Stage;
 use crate::failure::Failure;
 use crate::media::{Kind, Origin};
@@ -90,6 +91,8 @@ pub enum Report {
     },
     /// Something happened to what is recorded.
     Recording(Note),
+    /// A file has gone over a data channel, or will not.
+    File(Delivery),
     /// The last second in figures.
     Stats(Box<Rates>),
     /// The call is over.
@@ -244,15 +247,13 @@ impl fmt::Display for Report {
                 width,
                 height,
             } => {
-                write!(
-                    f,
-                    "first {kind} sent: {}",
-                    Form {
-                        codec,
-                        width: *width,
-                        height: *height
-                    }
-                )
+                let (width, height) = (*width, *height);
+                let form = Form {
+                    codec,
+                    width,
+                    height,
+                };
+                write!(f, "first {kind} sent: {form}")
             }
             Self::FirstFrameReceived {
                 track,
@@ -273,6 +274,7 @@ impl fmt::Display for Report {
                 )
             }
             Self::Recording(note) => write!(f, "{note}"),
+            Self::File(delivery) => write!(f, "{delivery}"),
             Self::Stats(rates) => write!(f, "{rates}"),
             Self::Ended {
                 reason, seconds, ..

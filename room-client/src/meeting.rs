@@ -118,6 +118,8 @@ impl Meeting {
                 Input::Typed(_) => {}
                 Input::Relay(event) => self.relay_event(event)?,
                 Input::Peer((peer, number), event) => self.peer_event(&peer, number, event)?,
+                // Here is no data channel that could say something.
+                Input::Word(..) => {}
                 Input::Tick => self.tick()?,
             }
             if self.unread {

@@ -2,6 +2,7 @@
 
 use std::ops::ControlFlow;
 
+use super::data::Data;
 use super::preparation::{build_capture, prepare};
 use super::{Client, Ways};
 use crate::capture::{Capture, Timeline};
@@ -109,8 +110,10 @@ impl Endpoint {
         let (media, connection) = (&config.media, &config.connection);
         super::recording::rehearse(&config)?;
         let (show, receiving) = (config.show, &config.receiving);
-        let settings = prepare(&capture, timeline, media, connection, show, receiving).await?;
-        let mut client = Client::new(config, capture, settings, ways, Box::new(audience));
+        let data = Data::new(&config)?;
+        let mut settings = prepare(&capture, timeline, media, connection, show, receiving).await?;
+        settings.data = config.data.is_wanted();
+        let mut client = Client::new(config, capture, settings, ways, Box::new(audience), data);
         let outcome = client.serve(&mut inbox).await;
         // Nothing more is heard, so that nothing waits to be.
         drop(inbox);

@@ -80,6 +80,7 @@ impl Client {
         let mut rates = call.link.rates(counters);
         let [sent, received] = &call.pictures;
         (rates.sent.video, rates.received.video) = (sent.clone(), received.clone());
+        self.share_statistics(&rates);
         self.report(Report::Stats(Box::new(rates)));
     }
 }

@@ -163,6 +163,11 @@ impl DataChannel {
         &self.label
     }
 
+    /// The name of what is spoken on it, as whoever made it says.
+    pub fn protocol(&self) -> String {
+        text(&self.channel, "protocol")
+    }
+
     /// Whether every message arrives, or else the channel ends.
     pub fn is_reliable(&self) -> bool {
         is_reliable(&self.channel)
@@ -215,10 +220,22 @@ impl DataChannel {
             Either::Right((message, _)) => message.ok()?,
             Either::Left(_) => return None,
         };
-        self.state
-            .waiting_bytes
-            .fetch_sub(message.len(), Ordering::Relaxed);
-        Some(message)
+        Some(self.taken(message))
+    }
+
+    /// The next message of the peer, if there is one now and the peer is verified.
+    pub fn try_receive(&self) -> Option<Message> {
+        if !self.fate.verified.is_set() || self.fate.ended.is_set() {
+            return None;
+        }
+        let message = self.incoming.try_recv().ok()?;
+        Some(self.taken(message))
+    }
+
+    fn taken(&self, message: Message) -> Message {
+        let waiting = &self.state.waiting_bytes;
+        waiting.fetch_sub(message.len(), Ordering::Relaxed);
+        message
     }
 
     /// Ends the channel. What was sent last may be lost with it where the peer is a webrtcbin, too:
@@ -322,7 +339,7 @@ pub(super) fn watch_peer(webrtc: &gst::Element, fate: &Arc<Fate>, listener: &Lis
             state.open.set();
             listener(PeerEvent::DataChannel(DataChannel {
                 channel: channel.clone(),
-                label: label(channel),
+                label: text(channel, "label"),
                 incoming,
                 state: Arc::clone(&state),
                 fate: Arc::clone(&fate),
@@ -394,9 +411,10 @@ fn watch(channel: &WebRTCDataChannel, state: &Arc<State>, listener: &Listener) {
     });
 }
 
-fn label(channel: &WebRTCDataChannel) -> String {
-    let label = channel.property::<Option<PathBuf>>("label");
-    label.unwrap_or_default().to_string_lossy().into_owned()
+/// A property that the peer may have chosen, and need not be UTF-8.
+fn text(channel: &WebRTCDataChannel, property: &str) -> String {
+    let text = channel.property::<Option<PathBuf>>(property);
+    text.unwrap_or_default().to_string_lossy().into_owned()
 }
 
 fn is_reliable(channel: &WebRTCDataChannel) -> bool {

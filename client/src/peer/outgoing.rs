@@ -120,6 +120,13 @@ impl Way {
         });
         track.join(&self.source, Arc::clone(&self.sent));
     }
+
+    /// Has the picture begin anew, as a peer would that has lost one.
+    pub(super) fn request_key_frame(&self) {
+        if let Some(pad) = self.source.static_pad("src") {
+            pad.send_event(gst_video::UpstreamForceKeyUnitEvent::builder().build());
+        }
+    }
 }
 
 fn payloader(codec: Codec, payload: u8, ssrc: u32) -> Result<gst::Element, anyhow::Error> {

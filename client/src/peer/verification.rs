@@ -92,12 +92,7 @@ impl Gate {
 /// The certificate (DER) of every transport that is up: one when all is bundled.
 fn remote_certificates(webrtc: &gst::Element) -> Vec<Vec<u8>> {
     let mut certificates = Vec::new();
-    for index in 0_i32.. {
-        let transceiver =
-            webrtc.emit_by_name::<Option<WebRTCRTPTransceiver>>("get-transceiver", &[&index]);
-        let Some(transceiver) = transceiver else {
-            break;
-        };
+    for transceiver in transceivers(webrtc) {
         let transports = [
             transceiver.sender().and_then(|sender| sender.transport()),
             transceiver
@@ -120,4 +115,9 @@ fn remote_certificates(webrtc: &gst::Element) -> Vec<Vec<u8>> {
 
 fn certificate(transport: &WebRTCDTLSTransport) -> Option<Vec<u8>> {
     transport.remote_certificate().map(|pem| sdp::der(&pem))
+}
+
+/// Everything that webrtcbin has a line for.
+pub(super) fn transceivers(webrtc: &gst::Element) -> impl Iterator<Item = WebRTCRTPTransceiver> {
+    (0_i32..).map_while(|index| webrtc.emit_by_name("get-transceiver", &[&index]))
 }
