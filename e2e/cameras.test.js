@@ -67,6 +67,32 @@ for (const [form, width, height, framerate] of [
   });
 }
 
+test('a camera that is unplugged turns into a slate, and comes back by itself', { skip: noCamera }, async (t) => {
+  const stage = new Stage(t);
+  const relay = await stage.relay();
+  const camera = await stage.keep(Camera.start());
+  const args = ['--our-id', 'cam', '--video', `camera:${camera.node}`, ...sizeOf(640, 480, 30)];
+  const client = await stage.client(relay, args, camera.env);
+  const browser = await stage.browser();
+  const page = await browser.open(relay, 'call=cam');
+  await page.sees();
+  await showsTheCamera(page);
+
+  const { mark } = client;
+  camera.unplug();
+  const lost = await client.report('source-lost', { after: mark });
+  assert.match(lost.reason, new RegExp(`^There is no camera ${camera.node}; there (are|is)`));
+  const isDark = ([red, green, blue]) => red < 80 && green < 90 && blue < 110;
+  await until('the page shows the slate', async () => (await page.picture(QUARTERS)).pixels.every(isDark));
+
+  camera.plug();
+  const back = await client.report('source-back', { after: mark });
+  assert.equal(back.source, lost.source);
+  await until('the page shows the camera again', async () => !(await page.picture(QUARTERS)).pixels.some(isDark));
+  await showsTheCamera(page);
+  assert.equal((await page.state()).state, 'in-call');
+});
+
 test('a camera that is not there is told, with those that are', async () => {
   const failed = await failing(NOWHERE, ['--video', 'camera:/dev/video987']);
   assert.equal(failed.exit_code, 10, failed.reason);
