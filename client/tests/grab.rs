@@ -340,3 +340,25 @@ fn a_display_that_goes_away_ends_the_grab_and_nothing_else() {
     let failure = running.failure();
     assert_eq!(failure.kind, FailureKind::Display);
 }
+
+#[test]
+fn a_display_that_answers_no_more_is_given_up() {
+    let display = Display::start();
+    let running = Running::start(display.screen(Part::Whole));
+    assert!(running.frame().is_some());
+    let signal = |name: &str| {
+        let pid = display.server.id().to_string();
+        let sent = Command::new("kill").args([name, &pid]).status();
+        assert!(sent.is_ok_and(|status| status.success()));
+    };
+    signal("-STOP");
+    let failure = running.failure();
+    assert_eq!(failure.kind, FailureKind::Display);
+    drop(running);
+    signal("-CONT");
+    assert!(
+        Running::start(display.screen(Part::Whole))
+            .frame()
+            .is_some()
+    );
+}

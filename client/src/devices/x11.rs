@@ -2,14 +2,16 @@
 //!
 //! Everything here asks the X server and waits for the answer, so it is for threads that may wait.
 
+mod connection;
+
 use std::collections::BTreeSet;
 
 use anyhow::Context as _;
 use x11rb::connection::Connection as _;
 use x11rb::protocol::randr::ConnectionExt as _;
 use x11rb::protocol::xproto::{AtomEnum, ConnectionExt as _, MapState, Screen, WindowClass};
-use x11rb::rust_connection::RustConnection;
 
+use self::connection::Connection;
 use crate::failure::{Failure, FailureKind};
 use crate::inventory::{
     Monitor, MonitorName, Place, Window, WindowName, find_monitor, find_window,
@@ -25,7 +27,7 @@ const MAX_TITLE_WORDS: u32 = 256;
 /// A connection to an X display.
 #[derive(Debug)]
 pub struct Display {
-    connection: RustConnection,
+    connection: Connection,
     screen: usize,
 }
 
@@ -78,14 +80,14 @@ impl Display {
     /// # Errors
     /// Says that there is none, or that it cannot be reached.
     pub fn open(display: Option<&str>) -> Result<Self, Failure> {
-        let (connection, screen) = x11rb::connect(display).map_err(|error| {
+        let (connection, screen) = connection::connect(display).map_err(|error| {
             tracing::debug!("no X display: {error}");
             unreachable(display)
         })?;
         Ok(Self { connection, screen })
     }
 
-    pub(super) fn connection(&self) -> &RustConnection {
+    pub(super) fn connection(&self) -> &Connection {
         &self.connection
     }
 
