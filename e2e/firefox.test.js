@@ -26,6 +26,7 @@ for (const codec of ['vp8', 'vp9', 'h264']) {
     assert.deepEqual([inbound.width, inbound.height], [1280, 720]);
     await until('the picture goes on', async () => (await page.inbound('video')).decoded > inbound.decoded + 40);
     assert.deepEqual(page.errors, []);
+    assert.equal((await page.state()).reconnections, 0);
   });
 }
 
@@ -42,6 +43,7 @@ test('Firefox is called, and both see and hear one another', async (t) => {
   await client.report('first-frame-received', { where: ({ kind }) => kind === 'audio' });
   assert.ok(Math.abs(await page.tone() - 440) < 10);
   await until('the round trip is known', () => client.reports.some(({ rtt_ms: rtt }) => rtt > 0));
+  assert.equal((await page.state()).reconnections, 0);
   assert.equal((await client.stop()).code, 0);
   const state = await page.until('the call has ended', ({ state }) => state === 'registered');
   assert.equal(state.reason, 'hung-up-by-peer');

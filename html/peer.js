@@ -151,8 +151,9 @@ export class Peer {
     let isRelayed = false;
     const stats = await this.connection.getStats();
     for (const report of stats.values()) {
+      // Firefox counts at the pairs alone. What both count may be counted twice: it matters that it grows.
+      if (report.type === 'transport' || report.type === 'candidate-pair') received += report.bytesReceived ?? 0;
       if (report.type !== 'transport') continue;
-      received += report.bytesReceived ?? 0;
       const pair = stats.get(report.selectedCandidatePairId ?? '');
       isRelayed ||= stats.get(pair?.localCandidateId ?? '')?.candidateType === 'relay';
     }
