@@ -50,8 +50,12 @@ function watchPauses(page) {
   });
 }
 
+/** The pauses so far, with the one that may be going on. */
 function pauses(page) {
-  return page.page.evaluate(() => ({ ...globalThis.pauses }));
+  return page.page.evaluate(() => {
+    const { last, longest, frames } = globalThis.pauses;
+    return { frames, longest: Math.max(longest, performance.now() - last) };
+  });
 }
 
 /** A film of so many seconds: all green, with a tone of 1000 Hz, and its folder goes with the test. */
@@ -97,6 +101,8 @@ test('sources are switched while a call runs, without a freeze', async (t) => {
 
   client.type('video none');
   await shows(page, [0, 0, 0], 'nothing is shown');
+  const { frames: before } = await pauses(page);
+  await until('frames go on coming', async () => (await pauses(page)).frames > before + 15);
   const { longest, frames } = await pauses(page);
   t.diagnostic(`the longest pause of ${frames} frames is ${longest.toFixed(0)} ms`);
   assert.ok(longest < 1000, `a pause of ${longest} ms`);
@@ -189,6 +195,25 @@ test('a file is played again and again, with its sound', async (t) => {
   assert.ok(!client.reports.some(({ event }) => event.startsWith('source-')), JSON.stringify(client.reports));
   client.type('video 2');
   await shows(page, RED, 'the test picture is seen');
+});
+
+test('a still picture stays', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'aldis-picture-'));
+  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  const path = join(folder, 'green.png');
+  const made = spawnSync('ffmpeg', ['-v', 'error', '-f', 'lavfi', '-i', 'color=c=0x00ff00:s=320x180', '-frames:v', '1', path]);
+  assert.equal(made.status, 0, String(made.stderr));
+  const stage = new Stage(t);
+  const relay = await stage.relay();
+  const client = await stage.client(relay, ['--our-id', 'cam', ...SMALL, '--video', `file:${path}`]);
+  const browser = await stage.browser();
+  const page = await browser.open(relay, 'call=cam');
+  await page.sees();
+  await watchPauses(page);
+  // More than a source that is silent is waited for.
+  await until('it is sent for a while', async () => (await pauses(page)).frames > 60);
+  await shows(page, GREEN, 'the picture is seen');
+  assert.ok(!client.reports.some(({ event }) => event.startsWith('source-')), JSON.stringify(client.reports));
 });
 
 test('a file that is played once leaves a slate', async (t) => {

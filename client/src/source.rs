@@ -319,6 +319,7 @@ fn watch(
         if let gst::MessageView::Error(error) = view {
             listener(SourceEvent::Failed(explain(error, &act)));
         } else if let gst::MessageView::Eos(_) = view {
+            tracing::debug!("a source has come to its end");
             let again = matches!(pace, Pace::Played { repeat: true });
             listener(SourceEvent::Ended(again));
         } else if let (gst::MessageView::SegmentDone(_), Some(pipeline)) = (view, weak.upgrade()) {
@@ -332,6 +333,7 @@ fn watch(
 
 /// The next round follows the last one without a gap in time.
 fn wind_back(pipeline: &gst::Pipeline) {
+    tracing::debug!("what is played begins anew");
     let sought = pipeline.seek(
         1.0,
         gst::SeekFlags::SEGMENT,

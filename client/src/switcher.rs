@@ -15,6 +15,8 @@ const OPENING_LIMIT: Duration = Duration::from_secs(10);
 const BLANK_LIMIT: Duration = Duration::from_secs(2);
 /// How long a source that gave frames may give none.
 const SILENCE_LIMIT: Duration = Duration::from_secs(3);
+/// What is over so soon is not begun anew: it would do nothing but begin.
+const SHORTEST_ROUND: Duration = Duration::from_millis(300);
 /// The pause before a source that failed is tried again, the first time; it doubles with every
 /// failure.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
@@ -95,6 +97,8 @@ pub struct Switcher {
     failures: u32,
     /// Since when nothing has passed.
     silent: Option<Duration>,
+    /// When what is seen took over.
+    shown_at: Duration,
 }
 
 /// What is seen.
@@ -150,6 +154,7 @@ impl Switcher {
             next: Next::Off,
             failures: 0,
             silent: None,
+            shown_at: Duration::ZERO,
         }
     }
 
@@ -169,7 +174,7 @@ impl Switcher {
             Event::Stopped => self.stop(effects),
             Event::Selected(source) if source >= self.sources => {}
             Event::Selected(source) => self.select(source, now, effects),
-            Event::FirstFrame(number) => self.first_frame(number, effects),
+            Event::FirstFrame(number) => self.first_frame(number, now, effects),
             Event::Failed(number, failure) => self.failed(number, failure, now, effects),
             Event::Ended(number, again) => self.ended(number, again, now, effects),
             Event::Tick(heard) => self.tick(heard, now, effects),
@@ -259,7 +264,7 @@ impl Switcher {
         self.open(source, Why::Selected(before), now, effects);
     }
 
-    fn first_frame(&mut self, number: u64, effects: &mut Vec<Effect>) {
+    fn first_frame(&mut self, number: u64, now: Duration, effects: &mut Vec<Effect>) {
         match self.next.clone() {
             Next::Opening {
                 number: opening,
@@ -269,6 +274,7 @@ impl Switcher {
             } if opening == number => {
                 effects.extend(slate.map(Effect::Stop));
                 self.show(number, Some(self.selected), effects);
+                self.shown_at = now;
                 self.next = Next::Settled;
                 match why {
                     Why::Begun | Why::Repeated => {}
@@ -390,7 +396,7 @@ impl Switcher {
         if !is_shown || self.next != Next::Settled {
             return;
         }
-        if again {
+        if again && now >= self.shown_at + SHORTEST_ROUND {
             // Its last picture stays until the first one comes again.
             self.open(self.selected, Why::Repeated, now, effects);
         } else {
@@ -590,13 +596,23 @@ mod tests {
     #[test]
     fn a_file_that_is_over_leaves_a_slate_or_begins_anew() {
         let mut desk = Desk::live();
-        assert_eq!(desk.after(0, Event::Ended(1, true)), [Effect::Start(2, 0)]);
+        assert_eq!(
+            desk.after(300, Event::Ended(1, true)),
+            [Effect::Start(2, 0)]
+        );
         assert_eq!(desk.after(0, Event::FirstFrame(2)), [Effect::Stop(1)]);
         let over = [tell(Change::Ended(0)), Effect::ShowSlate(3, 0, Slate::Over)];
         assert_eq!(desk.after(0, Event::Ended(2, false)), over);
         assert_eq!(desk.after(0, Event::FirstFrame(3)), [Effect::Stop(2)]);
         assert_eq!(desk.after(60_000, Event::Tick(false)), []);
         assert_eq!(desk.after(0, Event::Selected(0)), [Effect::Start(4, 0)]);
+    }
+
+    #[test]
+    fn what_is_over_at_once_is_not_begun_anew() {
+        let mut desk = Desk::live();
+        let over = [tell(Change::Ended(0)), Effect::ShowSlate(2, 0, Slate::Over)];
+        assert_eq!(desk.after(299, Event::Ended(1, true)), over);
     }
 
     #[test]

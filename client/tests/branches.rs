@@ -61,6 +61,7 @@ fn every_source_can_be_built() {
         "screen",
         "test:ball",
         "file:x",
+        "file:x.png",
         "uri:rtsp://x/",
         "uri:http://x/",
         "pipeline:videotestsrc ! identity",

@@ -34,6 +34,7 @@ impl Origin {
     /// What decides when the next frame comes.
     pub fn pace(&self) -> Pace {
         match self {
+            Self::Video(VideoSource::File(file)) if file.is_still() => Pace::Live,
             Self::Video(VideoSource::File(File { repeat, .. }))
             | Self::Audio(AudioSource::File(File { repeat, .. })) => {
                 Pace::Played { repeat: *repeat }
@@ -74,7 +75,7 @@ pub fn origin_branch(origin: &Origin, format: &VideoFormat, with_sound: bool) ->
         Origin::Audio(source) => audio_text(source),
     };
     let sound = match origin {
-        Origin::Video(VideoSource::File(_)) if with_sound => Some("decoder"),
+        Origin::Video(VideoSource::File(file)) if with_sound && !file.is_still() => Some("decoder"),
         Origin::Video(VideoSource::Uri(_)) if with_sound => Some(VIDEO_SOURCE),
         Origin::Video(_) | Origin::Audio(_) => None,
     };
@@ -226,6 +227,12 @@ fn video_text(source: &VideoSource) -> Option<(String, Vec<Setting>)> {
             ),
             Vec::new(),
         ),
+        VideoSource::File(file) if file.is_still() => (
+            format!(
+                "filesrc name={VIDEO_SOURCE} ! decodebin ! videoconvert ! imagefreeze is-live=true"
+            ),
+            vec![video("location", location(file))],
+        ),
         VideoSource::File(file) => (
             format!(
                 "filesrc name={VIDEO_SOURCE} ! decodebin name=decoder  decoder. ! video/x-raw \
@@ -308,6 +315,9 @@ pub(super) fn source_elements(origin: &Origin) -> Vec<&'static str> {
     let mut elements = match origin {
         Origin::Video(VideoSource::Camera(_)) => vec!["v4l2src", "videorate"],
         Origin::Video(VideoSource::Test(_)) => vec!["videotestsrc"],
+        Origin::Video(VideoSource::File(file)) if file.is_still() => {
+            vec!["filesrc", "decodebin", "imagefreeze"]
+        }
         Origin::Video(VideoSource::File(_)) => vec!["filesrc", "decodebin", "videorate"],
         Origin::Video(VideoSource::Uri(_)) => vec!["uridecodebin", "videorate"],
         Origin::Video(VideoSource::Pipeline(_) | VideoSource::App) => vec!["videorate"],

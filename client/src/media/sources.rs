@@ -226,6 +226,14 @@ impl Default for Pattern {
 }
 
 impl File {
+    /// Whether it is a picture that does not move, by the ending of its name.
+    pub fn is_still(&self) -> bool {
+        let ending = self.path.extension().unwrap_or_default();
+        ["png", "jpg", "jpeg", "bmp"]
+            .iter()
+            .any(|still| ending.eq_ignore_ascii_case(still))
+    }
+
     fn label(&self) -> String {
         let name = self.path.file_name().unwrap_or(self.path.as_os_str());
         format!("file:{}", Path::new(name).display())
