@@ -4,7 +4,10 @@
 //! an [`Encoder`] for each codec in use encodes them, and each peer's pipeline sends them. Frames go
 //! from one to the next by reference, and a failure in one stage takes no other down.
 
+mod rate;
+
 use std::collections::BTreeMap;
+use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -43,6 +46,8 @@ struct Inner {
     inputs: BTreeMap<Codec, AppSrc>,
     /// Made when they are first asked for. On no frame's way.
     encoders: Mutex<BTreeMap<Codec, Encoder>>,
+    /// What encoders of pictures aim at.
+    bitrate_kbps: AtomicU32,
     failed: Sender<Failure>,
     failures: Receiver<Failure>,
 }
@@ -79,6 +84,7 @@ impl Capture {
             changes,
             inputs,
             encoders: Mutex::default(),
+            bitrate_kbps: AtomicU32::new(media.format.bitrate_kbps),
             failed,
             failures,
         }));
@@ -101,7 +107,7 @@ impl Capture {
     pub fn track(&self, codec: Codec) -> Option<Track> {
         let track = self.0.with_encoder(codec, |encoder| {
             encoder.start();
-            encoder.track().clone()
+            encoder.hand_out()
         });
         track
             .inspect_err(|error| tracing::warn!("no encoder of {codec}: {error:#}"))
@@ -233,6 +239,7 @@ impl Inner {
             let sentence = format!("The encoder of {codec} failed: {}", error.error());
             let _ = failed.try_send(Failure::new(FailureKind::Other, sentence));
         })?;
+        self.settle_rate(encoder.track());
         let done = act(&encoder);
         encoders.insert(codec, encoder);
         Ok(Some(done))

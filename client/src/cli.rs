@@ -24,6 +24,7 @@ use crate::config::{
     Callee, Config, Connection, Fingerprint, IcePolicy, Relay, Secret, Show, Token, Trust,
 };
 use crate::console;
+use crate::encoding::{MAX_BITRATE_KBPS, MIN_BITRATE_KBPS};
 use crate::media::{Media, VideoFormat};
 use crate::signaller::relay_address;
 use crate::wire::is_encrypted;
@@ -61,6 +62,9 @@ pub struct Args {
 
     #[command(flatten)]
     listing: devices::ListingArgs,
+
+    #[command(flatten)]
+    encoder_listing: encoding::EncoderListingArgs,
 
     #[command(flatten)]
     doctor: DoctorArgs,
@@ -179,7 +183,8 @@ pub struct MediaArgs {
 
     /// Bit rate of the picture, in kilobits a second
     #[arg(long, default_value_t = 2500, value_name = "KBPS",
-          value_parser = clap::value_parser!(u32).range(50..=50_000))]
+          value_parser = clap::value_parser!(u32)
+              .range(i64::from(MIN_BITRATE_KBPS)..=i64::from(MAX_BITRATE_KBPS)))]
     bitrate_kbps: u32,
 
     #[command(flatten)]
@@ -246,6 +251,7 @@ impl Args {
             commands: self.commands || console::is_terminal(),
             print_pipeline: self.print_pipeline,
             list_devices: self.listing.list_devices,
+            list_encoders: self.encoder_listing.list_encoders,
             check: self.doctor.check,
             patience: self.survival.patience(),
         }

@@ -42,6 +42,8 @@ pub struct Config {
     pub print_pipeline: bool,
     /// Say which cameras, microphones, outputs, monitors and windows there are, and do nothing.
     pub list_devices: bool,
+    /// Say which encoders there are and which of them work, and do nothing.
+    pub list_encoders: bool,
     /// Look whether a call would work, and make none.
     pub check: bool,
     /// How long a peer from whom nothing comes is waited for, while other ways to it are tried.
@@ -76,6 +78,7 @@ impl Config {
             commands: false,
             print_pipeline: false,
             list_devices: false,
+            list_encoders: false,
             check: false,
             patience: Duration::from_secs(10),
         }

@@ -6,14 +6,15 @@
 //! key frame. An appsrc drops when its viewer is slow, so none can hold up the encoder.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use anyhow::Context as _;
 use async_channel::{Receiver, Sender, bounded};
 use gst::prelude::*;
 use gst_app::{AppSink, AppSinkCallbacks, AppSrc};
 
-use crate::graph::{self, Branch, ENCODED};
+use crate::encoders::Rate;
+use crate::graph::{self, Branch, ENCODED, ENCODER};
 use crate::media::{Codec, Kind, Media};
 use crate::source::{set_property, size_of};
 use crate::timeline::{Timeline, on_timeline};
@@ -49,6 +50,16 @@ pub struct Track {
     key_frame_asked: Arc<AtomicU64>,
     /// Says once that the first frame is encoded.
     ready: Receiver<()>,
+    rate: Option<(gst::glib::WeakRef<gst::Element>, Rate)>,
+    audience: Arc<Audience>,
+}
+
+/// Who watches a track, as its thread last saw.
+#[derive(Debug, Default)]
+struct Audience {
+    size: AtomicUsize,
+    /// Somebody has watched since the track was last handed out.
+    came: AtomicBool,
 }
 
 /// Who gets the frames of a track.
@@ -108,7 +119,12 @@ impl Encoder {
             }
             gst::BusSyncReply::Drop
         });
-        let track = Track::new(codec, sink);
+        let rate = match codec {
+            Codec::Video(codec) => media.encoding.encoder_of(codec).rate,
+            Codec::Opus => Rate::Bits("bitrate"),
+        };
+        let encoder = bin.by_name(ENCODER).map(|encoder| encoder.downgrade());
+        let track = Track::new(codec, sink, encoder.map(|encoder| (encoder, rate)));
         Ok(Self { pipeline, track })
     }
 
@@ -122,6 +138,20 @@ impl Encoder {
         if self.pipeline.set_state(gst::State::Playing).is_err() {
             tracing::debug!(codec = %self.track.codec, "the encoder did not start");
         }
+    }
+
+    /// The track, for somebody who is about to join it.
+    pub(crate) fn hand_out(&self) -> Track {
+        self.track.audience.came.store(false, Ordering::Relaxed);
+        self.track.clone()
+    }
+
+    /// Whether everybody who watched has gone.
+    pub(crate) fn is_deserted(&self) -> bool {
+        let Audience { size, came } = &*self.track.audience;
+        came.load(Ordering::Relaxed)
+            && size.load(Ordering::Relaxed) == 0
+            && self.track.joining.is_empty()
     }
 
     /// Stops and frees what the encoder holds. May be started again. Blocks.
@@ -139,16 +169,23 @@ impl Drop for Encoder {
 }
 
 impl Track {
-    fn new(codec: Codec, sink: AppSink) -> Self {
+    fn new(
+        codec: Codec,
+        sink: AppSink,
+        rate: Option<(gst::glib::WeakRef<gst::Element>, Rate)>,
+    ) -> Self {
+        let audience = Arc::<Audience>::default();
         let (joining, joined) = bounded(MAX_JOINING);
         let (first, ready) = bounded(1);
-        sink.set_callbacks(hand_on(joined, first));
+        sink.set_callbacks(hand_on(joined, first, Arc::clone(&audience)));
         Self {
             codec,
             sink,
             joining,
             key_frame_asked: Arc::default(),
             ready,
+            rate,
+            audience,
         }
     }
 
@@ -176,9 +213,29 @@ impl Track {
         }
     }
 
+    /// Has the encoder aim at another bit rate from the next frame on; false when it cannot. From any
+    /// thread; the stream goes on without a key frame.
+    pub fn set_bitrate_kbps(&self, kbps: u32) -> bool {
+        let Some((encoder, rate)) = &self.rate else {
+            return false;
+        };
+        let Some(encoder) = encoder.upgrade() else {
+            return false;
+        };
+        let (property, value) = rate.property(kbps);
+        set_property(&encoder, property, &value)
+            .inspect_err(|error| tracing::debug!("the bit rate stays: {error:#}"))
+            .is_ok()
+    }
+
     /// The size of the encoded picture, once there is one.
     pub fn size(&self) -> Option<(u32, u32)> {
         size_of(&self.sink.static_pad("sink")?.current_caps()?)
+    }
+
+    /// Whether its encoder runs; one that everybody has left rests.
+    pub fn is_encoded(&self) -> bool {
+        self.sink.current_state() > gst::State::Ready
     }
 
     /// Waits until the first frame is encoded.
@@ -221,7 +278,11 @@ pub(crate) fn build(branch: &Branch) -> Result<gst::Bin, anyhow::Error> {
     Ok(bin)
 }
 
-fn hand_on(joined: Receiver<Viewer>, first: Sender<()>) -> AppSinkCallbacks {
+fn hand_on(
+    joined: Receiver<Viewer>,
+    first: Sender<()>,
+    audience: Arc<Audience>,
+) -> AppSinkCallbacks {
     let mut viewers: Vec<Viewer> = Vec::new();
     AppSinkCallbacks::builder()
         .new_sample(move |sink| {
@@ -238,6 +299,10 @@ fn hand_on(joined: Receiver<Viewer>, first: Sender<()>) -> AppSinkCallbacks {
             };
             let caps = sample.caps();
             viewers.retain_mut(|viewer| viewer.take(&frame, caps));
+            audience.size.store(viewers.len(), Ordering::Relaxed);
+            audience
+                .came
+                .fetch_or(!viewers.is_empty(), Ordering::Relaxed);
             Ok(gst::FlowSuccess::Ok)
         })
         .build()

@@ -11,12 +11,14 @@ use gst::prelude::*;
 use gst_app::{AppSink, AppSrc};
 
 use crate::encoder;
-use crate::encoders::{Candidate, KeyFrames};
+use crate::encoder_list::{EncoderList, Row, State};
+use crate::encoders::{CATALOGUE, Candidate, KeyFrames};
 use crate::encoding::Encoding;
 use crate::failure::{Failure, FailureKind};
 use crate::graph;
 use crate::media::{Codec, Kind, Media, VideoCodec};
 use crate::plugins;
+use crate::printer::Printer;
 
 /// How many frames an encoder is given before its first must have come out.
 const FRAMES_BEFORE: u32 = 10;
@@ -81,6 +83,39 @@ pub fn choose(catalogue: &'static [Candidate], media: &Media) -> Result<Encoding
         true => Err(plugins::lacking(&lacking)),
         false => Ok(encoding),
     }
+}
+
+/// Has every encoder of the catalogue prove itself with frames of the form that would be sent, and
+/// prints what became of each.
+///
+/// # Errors
+/// Never: what does not work is said in the list.
+pub async fn list(media: Media, printer: Printer) -> Result<(), Failure> {
+    let list = async_std::task::spawn_blocking(move || look(&media)).await;
+    // Nobody reads it: then there is nothing to say.
+    let _ = printer.print(&list);
+    Ok(())
+}
+
+fn look(media: &Media) -> EncoderList {
+    let row = |candidate: &'static Candidate| Row {
+        codec: Codec::Video(candidate.codec).to_string(),
+        encoder: candidate.element,
+        engine: candidate.engine.as_str(),
+        used: false,
+        state: match prove(candidate, media) {
+            Verdict::Missing => State::Missing,
+            Verdict::Proven { ms_per_frame } => State::Proven {
+                ms_per_frame: (ms_per_frame * 10.0).round() / 10.0,
+            },
+            Verdict::Rejected(reason) => State::Rejected { reason },
+        },
+    };
+    let mut list = EncoderList {
+        encoders: CATALOGUE.iter().map(row).collect(),
+    };
+    list.mark_used();
+    list
 }
 
 fn choose_one(

@@ -75,7 +75,9 @@ const VPX: &[(&str, &str)] = &[
     ("buffer-optimal-size", "120"),
 ];
 const X264: &[(&str, &str)] = &[("tune", "zerolatency"), ("speed-preset", "ultrafast")];
+/// Without leaving frames out it sends several times what it may.
 const OPENH264: &[(&str, &str)] = &[
+    ("enable-frame-skip", "true"),
     ("complexity", "low"),
     ("rate-control", "bitrate"),
     ("usage-type", "camera"),

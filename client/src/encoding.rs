@@ -40,6 +40,11 @@ pub const PREFERENCE: [VideoCodec; 4] = [
     VideoCodec::Av1,
 ];
 
+/// The least at which a picture is worth encoding.
+pub const MIN_BITRATE_KBPS: u32 = 50;
+/// More than anybody's connection carries.
+pub const MAX_BITRATE_KBPS: u32 = 50_000;
+
 /// More threads than this make an encoder of pictures no faster.
 pub const MAX_THREADS: u32 = 16;
 

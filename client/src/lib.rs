@@ -22,6 +22,7 @@ pub mod diagnosis;
 pub mod doctor;
 pub mod dot;
 pub mod encoder;
+pub mod encoder_list;
 pub mod encoder_probe;
 pub mod encoders;
 pub mod encoding;

@@ -7,7 +7,7 @@ use client::cli::Args;
 use client::data::Service;
 use client::media::{Kind, Media};
 use client::printer::Stream;
-use client::{call, devices, doctor, graph, program};
+use client::{call, devices, doctor, encoder_probe, graph, program};
 
 fn main() -> ExitCode {
     let config = Args::from_command_line().into_config(|| fastrand::u32(..));
@@ -18,6 +18,11 @@ fn main() -> ExitCode {
     if config.check {
         return program::run("client", json, |printer| {
             doctor::visit::run(config, printer)
+        });
+    }
+    if config.list_encoders {
+        return program::run("client", json, |printer| {
+            encoder_probe::list(config.media, printer)
         });
     }
     if config.list_devices {

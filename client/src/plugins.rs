@@ -140,6 +140,10 @@ fn package(element: &str) -> &'static str {
             "gstreamer1.0-plugins-good"
         }
         "ximagesink" | "xvimagesink" => "gstreamer1.0-x",
+        _ if element.starts_with("vaapi") => "gstreamer1.0-vaapi",
+        _ if element.starts_with("v4l2") => "gstreamer1.0-plugins-good",
+        // What is left of encoders is made of hardware.
+        _ if element.ends_with("enc") && element != "opusenc" => "gstreamer1.0-plugins-bad",
         _ => "gstreamer1.0-plugins-base",
     }
 }

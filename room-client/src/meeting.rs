@@ -190,6 +190,7 @@ impl Meeting {
     }
 
     fn tick(&mut self) -> Result<(), Failure> {
+        self.capture.rest();
         let links = self.links.iter_mut();
         let silences: Vec<_> = links
             .map(|(peer, link)| (peer.clone(), link.look()))

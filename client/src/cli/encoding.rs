@@ -45,6 +45,15 @@ pub(super) struct EncodingArgs {
     no_opus_fec: bool,
 }
 
+/// Says which encoders there are.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct EncoderListingArgs {
+    /// List every encoder that is known, whether it works here and why not, and end; with --json as
+    /// one JSON object
+    #[arg(long)]
+    pub(super) list_encoders: bool,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum CodecName {
     /// VP8

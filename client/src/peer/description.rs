@@ -177,7 +177,7 @@ impl PeerConnection {
             .find(|outgoing| outgoing.kind() == kind);
         match outgoing.filter(|_| sdp::directions(answer).receives) {
             Some(outgoing) => outgoing
-                .link(&self.pipeline, codec, payload)
+                .link(&self.pipeline, codec, payload, &self.media.encoding.opus)
                 .map_err(internal),
             None => Ok(()),
         }
@@ -257,7 +257,7 @@ impl PeerConnection {
             transceiver.set_codec_preferences(Some(&caps));
             let mut outgoing = Outgoing::new(line.kind, ssrc, sink);
             if let Some((codec, payload)) = line.agreed {
-                outgoing.link(&self.pipeline, codec, payload)?;
+                outgoing.link(&self.pipeline, codec, payload, &self.media.encoding.opus)?;
             }
             self.outgoing.push(outgoing);
             transceiver

@@ -78,3 +78,47 @@ pub(super) fn none_in_common(kind: Kind, media: &Media, theirs: &[String]) -> Fa
         ),
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_offer_has_our_codecs_in_our_order_each_with_its_own_number() {
+        gst::init().expect("GStreamer is installed");
+        let codecs = [VideoCodec::Av1, VideoCodec::Vp8, VideoCodec::H264].map(Codec::Video);
+        let caps = offered(&codecs, &Opus::default());
+        let told: Vec<_> = caps
+            .iter()
+            .filter_map(|codec| {
+                let name = codec.get::<String>("encoding-name").ok()?;
+                Some((name, codec.get::<i32>("payload").ok()?))
+            })
+            .collect();
+        let expected = [("AV1", 102), ("VP8", 96), ("H264", 98)];
+        assert_eq!(
+            told,
+            expected.map(|(name, number)| (name.to_owned(), number))
+        );
+    }
+
+    #[test]
+    fn sound_is_asked_for_as_we_would_send_it() {
+        gst::init().expect("GStreamer is installed");
+        for (fec, dtx) in [(true, false), (false, true)] {
+            let opus = Opus {
+                fec,
+                dtx,
+                ..Opus::default()
+            };
+            let caps = offered(&[Codec::Opus], &opus);
+            let says = |name| {
+                let codec = caps
+                    .structure(0)
+                    .and_then(|codec| codec.get::<String>(name).ok());
+                codec.as_deref() == Some("1")
+            };
+            assert_eq!((says("useinbandfec"), says("usedtx")), (fec, dtx));
+        }
+    }
+}

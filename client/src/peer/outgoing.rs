@@ -11,6 +11,7 @@ use gst_app::AppSrc;
 
 use super::{Listener, PeerEvent};
 use crate::encoder::Track;
+use crate::encoding::Opus;
 use crate::graph;
 use crate::media::{Codec, Kind, VideoCodec};
 
@@ -51,6 +52,7 @@ impl Outgoing {
         pipeline: &gst::Pipeline,
         codec: Codec,
         payload: u8,
+        opus: &Opus,
     ) -> Result<(), anyhow::Error> {
         let source = AppSrc::builder()
             .format(gst::Format::Time)
@@ -60,7 +62,7 @@ impl Outgoing {
             .max_bytes(0)
             .leaky_type(gst_app::AppLeakyType::Downstream)
             .build();
-        let payloader = payloader(codec, payload, self.ssrc)?;
+        let payloader = payloader(codec, payload, self.ssrc, opus)?;
         pipeline.add_many([source.upcast_ref(), &payloader])?;
         source.link(&payloader)?;
         let out = payloader
@@ -129,7 +131,12 @@ impl Way {
     }
 }
 
-fn payloader(codec: Codec, payload: u8, ssrc: u32) -> Result<gst::Element, anyhow::Error> {
+fn payloader(
+    codec: Codec,
+    payload: u8,
+    ssrc: u32,
+    opus: &Opus,
+) -> Result<gst::Element, anyhow::Error> {
     let ssrc = ssrc.to_string();
     let builder = gst::ElementFactory::make(graph::payloader(codec))
         .property("pt", u32::from(payload))
@@ -142,7 +149,9 @@ fn payloader(codec: Codec, payload: u8, ssrc: u32) -> Result<gst::Element, anyho
         Codec::Video(VideoCodec::H264) => builder
             .property("config-interval", -1)
             .property_from_str("aggregate-mode", "zero-latency"),
-        Codec::Video(VideoCodec::Av1) | Codec::Opus => builder,
+        Codec::Video(VideoCodec::Av1) => builder,
+        // What the encoder says next to nothing about is not sent at all.
+        Codec::Opus => builder.property("dtx", opus.dtx),
     };
     Ok(builder.build()?)
 }
