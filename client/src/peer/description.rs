@@ -18,6 +18,7 @@ use super::lines;
 use super::outgoing::Outgoing;
 use super::promise::ask;
 use super::{PeerConnection, PeerEvent, certificate};
+use crate::encoding::Opus;
 use crate::failure::{Failure, FailureKind};
 use crate::media::{Codec, Kind};
 use crate::plugins;
@@ -49,13 +50,13 @@ impl PeerConnection {
             let line = Line {
                 kind,
                 direction,
-                caps: lines::offered(&codecs, &self.media.encoding.opus),
+                caps: lines::offered(&codecs),
                 agreed: None,
             };
             self.add_line(None, &line).map_err(internal)?;
         }
-        let webrtc = self.webrtc.clone();
-        self.negotiating(async move { described(describe(&webrtc, SdpType::Offer).await) });
+        let (webrtc, opus) = (self.webrtc.clone(), self.media.encoding.opus);
+        self.negotiating(async move { described(describe(&webrtc, SdpType::Offer, opus).await) });
         Ok(())
     }
 
@@ -114,10 +115,10 @@ impl PeerConnection {
         for (index, line) in plan {
             self.add_line(Some(index), &line).map_err(internal)?;
         }
-        let webrtc = self.webrtc.clone();
+        let (webrtc, opus) = (self.webrtc.clone(), self.media.encoding.opus);
         let answer = async move {
             set_remote(&webrtc, WebRTCSDPType::Offer, offer).await?;
-            describe(&webrtc, SdpType::Answer).await
+            describe(&webrtc, SdpType::Answer, opus).await
         };
         let listener = Arc::clone(&self.listener);
         self.negotiating(async move {
@@ -216,12 +217,9 @@ impl PeerConnection {
         let found = ours
             .iter()
             .find_map(|codec| Some((*codec, codecs::offered(media, *codec)?)));
-        let Some((codec, (payload, mut caps))) = found else {
+        let Some((codec, (payload, caps))) = found else {
             return Err(self.none_in_common(kind, media));
         };
-        if codec == Codec::Opus {
-            lines::describe_opus(&mut caps, &self.media.encoding.opus);
-        }
         let receives = before < MAX_TRACKS && theirs.sends && plugins::can_receive(codec);
         let direction = match (sends, receives) {
             (true, true) => Direction::Sendrecv,
@@ -278,7 +276,11 @@ impl PeerConnection {
 }
 
 /// Has webrtcbin make a description and take it as the local one.
-async fn describe(webrtc: &gst::Element, kind: SdpType) -> Result<Description, Failure> {
+async fn describe(
+    webrtc: &gst::Element,
+    kind: SdpType,
+    opus: Opus,
+) -> Result<Description, Failure> {
     let (signal, field) = match kind {
         SdpType::Offer => ("create-offer", "offer"),
         SdpType::Answer => ("create-answer", "answer"),
@@ -294,7 +296,7 @@ async fn describe(webrtc: &gst::Element, kind: SdpType) -> Result<Description, F
             description = WebRTCSessionDescription::new(WebRTCSDPType::Offer, sdp);
         }
         ask(webrtc, "set-local-description", &description).await?;
-        let sdp = description.sdp().as_text()?;
+        let sdp = codecs::with_wishes(&description.sdp().as_text()?, &opus);
         tracing::trace!("our {kind}:\n{sdp}");
         Ok(Description { kind, sdp })
     };

@@ -1,21 +1,20 @@
 //! What our lines of media say: the caps of codecs, and the sentence when there is none in common.
 
-use crate::encoding::Opus;
 use crate::failure::{Failure, FailureKind};
 use crate::media::{Codec, Kind, Media, VideoCodec};
 use crate::sdp::TWCC;
 use crate::sdp::codecs::our_payload_type;
 
 /// The caps of codecs in our own offers, one structure for each.
-pub(super) fn offered(codecs: &[Codec], opus: &Opus) -> gst::Caps {
+pub(super) fn offered(codecs: &[Codec]) -> gst::Caps {
     let mut caps = gst::Caps::new_empty();
     for codec in codecs {
-        caps.merge(of_codec(*codec, opus));
+        caps.merge(of_codec(*codec));
     }
     caps
 }
 
-fn of_codec(codec: Codec, opus: &Opus) -> gst::Caps {
+fn of_codec(codec: Codec) -> gst::Caps {
     let builder = gst::Caps::builder("application/x-rtp")
         .field("media", codec.kind().as_str())
         .field("encoding-name", codec.encoding_name())
@@ -23,13 +22,11 @@ fn of_codec(codec: Codec, opus: &Opus) -> gst::Caps {
         .field("payload", i32::from(our_payload_type(codec)))
         .field("rtcp-fb-transport-cc", true);
     let Codec::Video(codec) = codec else {
-        let mut caps = builder
+        return builder
             .field("encoding-params", "2")
             .field("sprop-stereo", "1")
             .field("stereo", "1")
             .build();
-        describe_opus(&mut caps, opus);
-        return caps;
     };
     let builder = builder
         .field("extmap-1", TWCC)
@@ -48,15 +45,6 @@ fn of_codec(codec: Codec, opus: &Opus) -> gst::Caps {
             .field("tier", "0"),
     }
     .build()
-}
-
-/// Asks the other side for sound as we would send it ourselves
-/// ([RFC 7587, section 6.1](https://www.rfc-editor.org/rfc/rfc7587#section-6.1)).
-pub(super) fn describe_opus(caps: &mut gst::Caps, opus: &Opus) {
-    let flag = |set| if set { "1" } else { "0" };
-    let caps = caps.make_mut();
-    caps.set("useinbandfec", flag(opus.fec));
-    caps.set("usedtx", flag(opus.dtx));
 }
 
 /// Says what either side could have taken.
@@ -87,7 +75,7 @@ mod tests {
     fn an_offer_has_our_codecs_in_our_order_each_with_its_own_number() {
         gst::init().expect("GStreamer is installed");
         let codecs = [VideoCodec::Av1, VideoCodec::Vp8, VideoCodec::H264].map(Codec::Video);
-        let caps = offered(&codecs, &Opus::default());
+        let caps = offered(&codecs);
         let told: Vec<_> = caps
             .iter()
             .filter_map(|codec| {
@@ -100,25 +88,5 @@ mod tests {
             told,
             expected.map(|(name, number)| (name.to_owned(), number))
         );
-    }
-
-    #[test]
-    fn sound_is_asked_for_as_we_would_send_it() {
-        gst::init().expect("GStreamer is installed");
-        for (fec, dtx) in [(true, false), (false, true)] {
-            let opus = Opus {
-                fec,
-                dtx,
-                ..Opus::default()
-            };
-            let caps = offered(&[Codec::Opus], &opus);
-            let says = |name| {
-                let codec = caps
-                    .structure(0)
-                    .and_then(|codec| codec.get::<String>(name).ok());
-                codec.as_deref() == Some("1")
-            };
-            assert_eq!((says("useinbandfec"), says("usedtx")), (fec, dtx));
-        }
     }
 }

@@ -3,6 +3,7 @@
 use gst_sdp::{SDPMediaRef, SDPMessageRef};
 
 use super::{TWCC, kind};
+use crate::encoding::Opus;
 use crate::media::{Codec, VideoCodec};
 
 /// The last payload type ([RFC 3550, section 5.1](https://www.rfc-editor.org/rfc/rfc3550#section-5.1)).
@@ -124,6 +125,47 @@ pub fn with_retransmission(offer: &SDPMessageRef) -> Result<String, gst::glib::B
     }
     lines.append(&mut added);
     Ok(lines.into_iter().map(|line| line + "\r\n").collect())
+}
+
+/// A description of ours that asks for sound as we send it ourselves
+/// ([RFC 7587, section 6.1](https://www.rfc-editor.org/rfc/rfc7587#section-6.1)). It is said in the text
+/// alone: webrtcbin takes these wishes for properties of the format, on which both sides must agree.
+pub fn with_wishes(description: &str, opus: &Opus) -> String {
+    let numbers: Vec<_> = description.lines().filter_map(opus_number).collect();
+    let flag = |set| u8::from(set);
+    let wishes = format!("useinbandfec={};usedtx={}", flag(opus.fec), flag(opus.dtx));
+    let mut text = String::new();
+    for line in description.lines() {
+        let of_opus = line
+            .strip_prefix("a=fmtp:")
+            .and_then(|rest| rest.split_once(' '))
+            .filter(|(number, _)| numbers.contains(number));
+        if of_opus.is_none() {
+            text += line;
+            text += "\r\n";
+        }
+        if let Some(number) = opus_number(line) {
+            let prefix = format!("a=fmtp:{number} ");
+            let said = description
+                .lines()
+                .find_map(|line| line.strip_prefix(&prefix));
+            let kept = said.unwrap_or_default().split(';').map(str::trim);
+            let kept = kept.filter(|parameter| {
+                let name = parameter.split('=').next().unwrap_or_default();
+                !["", "useinbandfec", "usedtx"].contains(&name)
+            });
+            let all: Vec<_> = kept.chain([wishes.as_str()]).collect();
+            text += &format!("{prefix}{}\r\n", all.join(";"));
+        }
+    }
+    text
+}
+
+/// The payload type that a line maps to Opus.
+fn opus_number(line: &str) -> Option<&str> {
+    let (number, name) = line.strip_prefix("a=rtpmap:")?.split_once(' ')?;
+    let name = name.split('/').next()?;
+    (Codec::of_encoding_name(name) == Some(Codec::Opus)).then_some(number)
 }
 
 /// The answer that takes nothing of an offer
@@ -320,6 +362,7 @@ mod tests {
 
     #[test]
     fn codecs_are_named_as_a_person_knows_them() {
+        gst::init().expect("GStreamer is installed");
         let strange = OFFER.replace("96 VP8/", "96 X\"\u{7f}-a-name-without-end/");
         let strange = parse(&strange).expect("a description");
         let named = |offer: &SDPMessageRef| offer.media(0).map(named).unwrap_or_default();
@@ -346,6 +389,31 @@ mod tests {
     }
 
     #[test]
+    fn sound_is_asked_for_as_we_send_it() {
+        let opus = Opus {
+            fec: false,
+            dtx: true,
+            ..Opus::default()
+        };
+        let said = |fmtp: &str| {
+            let text = format!("m=audio 9 X 111\r\na=rtpmap:111 OPUS/48000/2\r\n{fmtp}a=mid:0\r\n");
+            with_wishes(&text, &opus)
+        };
+        let expected = |fmtp: &str| {
+            format!(
+                "m=audio 9 X 111\r\na=rtpmap:111 OPUS/48000/2\r\na=fmtp:111 {fmtp}\r\na=mid:0\r\n"
+            )
+        };
+        assert_eq!(said(""), expected("useinbandfec=0;usedtx=1"));
+        assert_eq!(
+            said("a=fmtp:111 minptime=10;useinbandfec=1; stereo=1\r\n"),
+            expected("minptime=10;stereo=1;useinbandfec=0;usedtx=1")
+        );
+        let video = "m=video 9 X 96\r\na=rtpmap:96 VP8/90000\r\na=fmtp:96 usedtx=7\r\n";
+        assert_eq!(with_wishes(video, &opus), video);
+    }
+
+    #[test]
     fn the_payload_types_of_an_offer_do_not_collide() {
         let mut numbers = Codec::ALL.map(our_payload_type).to_vec();
         numbers.sort_unstable();
@@ -355,6 +423,7 @@ mod tests {
 
     #[test]
     fn another_profile_is_another_codec() {
+        gst::init().expect("GStreamer is installed");
         for (name, says, is_ours) in [
             ("VP9", "profile-id=0", true),
             ("VP9", "x=y", true),
