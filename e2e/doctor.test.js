@@ -120,6 +120,16 @@ test('with a token that is wrong, or an id that is taken', async (t) => {
   assert.deepEqual(taken.state('token'), ['warning']);
 });
 
+test('with pages that the relay keeps out, which this client is none of', async (t) => {
+  const stage = new Stage(t);
+  const relay = await stage.relay(0, ['--allow-origin', 'https://page.example.org']);
+  const { code, state, named } = await check(relay, TEST_PICTURE);
+  assert.equal(code, 0);
+  assert.deepEqual(state('origin'), ['warning']);
+  assert.match(named('origin')[0].seen, /sends no Origin.*may not use the relay/);
+  assert.match(named('origin')[0].fix, /--allow-origin http:\/\/127/);
+});
+
 test('with the wrong password for TURN', async (t) => {
   const stage = new Stage(t);
   await stage.turnServer(USERS);

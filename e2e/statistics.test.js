@@ -4,6 +4,7 @@
 import test from 'node:test';
 import assert from 'node:assert/strict';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -132,6 +133,21 @@ test('the pipelines are drawn when a call is connected, and when a signal asks f
   rmSync(file);
   cam.child.kill('SIGUSR1');
   await until('a picture again', () => existsSync(file));
+});
+
+test('a picture is drawn where Graphviz is installed, and its text is there where it is not', async (t) => {
+  const stage = new Stage(t);
+  const home = mkdtempSync(join(tmpdir(), 'aldis-dot-'));
+  t.after(() => rmSync(home, { recursive: true, force: true }));
+  const relay = await stage.relay();
+  const cam = await stage.client(relay, ['--our-id', 'cam', '--dot', join(home, 'call.svg')]);
+  cam.child.kill('SIGUSR1');
+  if (spawnSync('dot', ['-V']).status === 0) {
+    await until('a picture', () => existsSync(join(home, 'call.svg')));
+  } else {
+    await until('a text', () => existsSync(join(home, 'call.dot')));
+    await until('what to install is said', () => /apt-get install graphviz/.test(cam.errors.join('\n')));
+  }
 });
 
 test('the log of GStreamer is in ours, and a password is in neither', async (t) => {
