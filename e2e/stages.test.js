@@ -57,3 +57,17 @@ test('STUN gets through and DTLS does not: it ends in DTLS', async (t) => {
   assert.deepEqual([failed.exit_code, failed.stage], [12, 'dtls'], failed.reason);
   assert.match(failed.reason, /ICE found a path, but the DTLS handshake/);
 });
+
+test('everything gets through but media: the call goes on, and says that nothing comes', async (t) => {
+  const stage = new Stage(t);
+  const relay = await stage.relay();
+  const cam = await stage.client(relay, ['--our-id', 'cam']);
+  // RTP and not RTCP, by the type of the packet: RFC 5761.
+  drop(t, 'meta l4proto udp @th,64,8 >= 128 @th,64,8 <= 191 @th,72,8 != 192-223');
+  await stage.client(relay, ['--peer-id', 'cam']);
+  await cam.report('connected');
+  const trouble = await cam.report('trouble', { limitMs: 30_000 });
+  assert.equal(trouble.stage, 'media');
+  assert.match(trouble.reason, /The connection is up, but no media comes/);
+  assert.ok(!cam.reports.some(({ event }) => event === 'ended'));
+});
