@@ -7,6 +7,13 @@ import { Stage } from './support/stage.js';
 /** Enough decoded frames that what comes is no accident. */
 const MANY = 40;
 
+/** What aiortc sent on its data channel has come back as it was. */
+async function echoes(peer) {
+  const came = (where) => peer.report('message', { where: (report) => report.label === 'chat' && where(report) });
+  await came(({ text }) => text === 'hello from aiortc');
+  await came(({ whole }) => whole);
+}
+
 /** Picture and sound have arrived at both ends, by the codec that was asked for. */
 async function bothSee(client, peer, codec) {
   const video = await client.report('first-frame-received', { where: ({ kind }) => kind === 'video' });
@@ -41,3 +48,16 @@ for (const codec of ['vp8', 'h264']) {
     await peer.report('closed');
   });
 }
+
+test('what aiortc sends on data channels comes back, whoever calls', async (t) => {
+  const stage = new Stage(t);
+  const relay = await stage.relay();
+  const client = await stage.client(relay, ['--our-id', 'cam', '--data', 'echo']);
+  const caller = await stage.aiortc(relay, ['--id', 'aio', '--call', 'cam', '--data', '--no-media']);
+  await echoes(caller);
+  await caller.stop('SIGTERM');
+  await client.report('ended');
+  const callee = await stage.aiortc(relay, ['--id', 'other', '--data']);
+  await stage.client(relay, ['--peer-id', 'other', '--data', 'echo']);
+  await Promise.all([echoes(callee), callee.decodes(MANY)]);
+});

@@ -49,3 +49,48 @@ test('Firefox is called, and both see and hear one another', async (t) => {
   assert.equal(state.reason, 'hung-up-by-peer');
   assert.deepEqual(page.errors, []);
 });
+
+/** Calls by hand with a data channel in the offer, and says what comes back on it. */
+async function askForEchoes({ url, callee, texts, size }) {
+  const pc = new RTCPeerConnection();
+  const socket = new WebSocket(url);
+  const send = (message) => socket.send(JSON.stringify(message));
+  const channel = pc.createDataChannel('chat');
+  channel.binaryType = 'arraybuffer';
+  const echoes = [];
+  const all = new Promise((resolve) => {
+    channel.onmessage = ({ data }) => {
+      echoes.push(typeof data === 'string' ? data : data.byteLength);
+      if (echoes.length > texts.length) resolve(echoes);
+    };
+  });
+  channel.onopen = () => {
+    for (const text of texts) channel.send(text);
+    channel.send(new Uint8Array(size));
+  };
+  pc.onicecandidate = ({ candidate }) => candidate && send({ ice: candidate });
+  socket.onopen = () => socket.send('HELLO hand');
+  socket.onmessage = async ({ data }) => {
+    if (data === 'HELLO') socket.send(`SESSION ${callee}`);
+    if (data === 'SESSION_OK') {
+      await pc.setLocalDescription();
+      send({ sdp: pc.localDescription });
+    }
+    if (!data.startsWith('{')) return;
+    const { sdp, ice } = JSON.parse(data);
+    if (ice) await pc.addIceCandidate(ice);
+    if (sdp) await pc.setRemoteDescription(sdp);
+  };
+  return all;
+}
+
+test('what Firefox sends on a data channel comes back', async (t) => {
+  const stage = new Stage(t);
+  const relay = await stage.relay();
+  await stage.client(relay, ['--our-id', 'cam', '--data', 'echo']);
+  const firefox = await stage.firefox();
+  const page = await firefox.open(relay);
+  const texts = ['one', 'zwei', 'три'];
+  const echoes = await page.page.evaluate(askForEchoes, { url: relay.url, callee: 'cam', texts, size: 16_000 });
+  assert.deepEqual(echoes, [...texts, 16_000]);
+});

@@ -115,8 +115,7 @@ class Peer:
             await self.signal(socket, json.loads(line))
 
     async def offer(self, socket):
-        if self.args.data:
-            self.on_channel(self.pc.createDataChannel("chat"))
+        self.open_channel()
         if not self.args.no_media:
             self.pc.addTrack(Tone())
             self.pc.addTrack(Picture())
@@ -138,6 +137,8 @@ class Peer:
                 if track.kind in wanted:
                     self.pc.addTrack(track)
             self.prefer()
+            if "m=application" in description.sdp:
+                self.open_channel()
             await self.describe(socket, await self.pc.createAnswer())
         for candidate in self.early:
             await self.candidate(candidate)
@@ -173,25 +174,33 @@ class Peer:
     def on_track(self, track):
         self.begin(self.consume(track))
 
-    def on_channel(self, channel):
+    def open_channel(self):
+        """Opens a channel on which what it sends is to come back."""
+        if not self.args.data:
+            return
+        channel = self.pc.createDataChannel("chat")
+
         def opened():
-            report("channel", label=channel.label, ordered=channel.ordered)
-            if self.args.call:
-                channel.send("hello from aiortc")
-                channel.send(bytes(range(256)) * 64)
+            channel.send("hello from aiortc")
+            channel.send(bytes(range(256)) * 64)
+
+        channel.on("message", lambda data: self.on_message(channel, data))
+        channel.on("open", opened)
+
+    def on_channel(self, channel):
+        """Sends back what comes on a channel of the other side."""
+        report("channel", label=channel.label, ordered=channel.ordered)
 
         def message(data):
-            size = len(data)
-            text = data if isinstance(data, str) else None
-            report("message", label=channel.label, text=text, size=size)
-            if not self.args.call:
-                channel.send(data)
+            self.on_message(channel, data)
+            channel.send(data)
 
         channel.on("message", message)
-        if channel.readyState == "open":
-            opened()
-        else:
-            channel.on("open", opened)
+
+    def on_message(self, channel, data):
+        text = data if isinstance(data, str) else None
+        whole = data == bytes(range(256)) * 64
+        report("message", label=channel.label, text=text, size=len(data), whole=whole)
 
     async def consume(self, track):
         """Decodes, for as long as something comes."""
