@@ -310,3 +310,48 @@ test('no name leads out of the directory, and no link is followed', async (t) =>
   assert.deepEqual(readdirSync(home).sort(), ['in', 'outside']);
   await client.report('ended');
 });
+
+test('the page switches the source of a machine, has its figures, and may be forbidden all of it', async (t) => {
+  const stage = new Stage(t);
+  const relay = await stage.relay();
+  const client = await stage.client(relay, ['--our-id', 'cam', '--video', 'test', '--video', 'test:blue', '--audio', 'test']);
+  const browser = await stage.browser();
+  const page = await browser.open(relay, 'call=cam');
+  await page.sees();
+  const machine = page.page.locator('#machine');
+  await machine.waitFor();
+  await until('the figures of the machine are there', async () => (
+    /It sends \d+ frames a second/.test(await page.page.locator('#machine-statistics').textContent())
+  ));
+  const middle = async () => (await page.picture([[0.5, 0.5]])).pixels[0];
+  const before = await middle();
+  const change = async (index) => {
+    await page.page.locator('#machine-video').selectOption({ index });
+    await until('it is done', async () => (await page.page.locator('#machine-outcome').textContent()) === 'It changes over.');
+  };
+  await change(1);
+  await until('the other picture is shown', async () => {
+    const [red, green, blue] = await middle();
+    return blue > 150 && red < 90 && green < 90;
+  });
+  await change(0);
+  await until('the first picture is shown again', async () => {
+    const [red, green, blue] = await middle();
+    return !(blue > 150 && red < 90 && green < 90);
+  });
+  assert.ok(before.length === 3);
+  const frames = (await page.state()).framesPresented;
+  await page.page.getByRole('button', { name: 'Begin the picture anew' }).click();
+  await until('a key frame comes', async () => (
+    (await page.page.locator('#machine-outcome').textContent()) === 'It begins the picture anew.'
+  ));
+  await page.until('the picture goes on', (state) => state.framesPresented > frames + 10);
+  await page.page.close();
+  await client.stop();
+
+  await stage.client(relay, ['--our-id', 'mute', '--no-control']);
+  const other = await browser.open(relay, 'call=mute');
+  await other.sees();
+  assert.equal(await other.page.locator('#machine').isVisible(), false);
+  assert.deepEqual(other.errors, []);
+});

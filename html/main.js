@@ -5,6 +5,7 @@ import { parseHash, randomId, relayUrl } from './address.js';
 import { closeDevices, openDevices } from './devices.js';
 import { Entrance } from './entrance.js';
 import { Loan } from './ice-servers.js';
+import { MachineView } from './machine.js';
 import { makeCertificates, Peer } from './peer.js';
 import { Session } from './session.js';
 import { Signaller } from './signaller.js';
@@ -21,6 +22,8 @@ const view = new View({
   otherId: () => dispatch({ type: 'change-id', id: randomId(Math.random()) }),
   agreeToSend,
 });
+
+const machine = new MachineView((ask) => peer?.ask(ask));
 
 /** @type {Signaller} */
 let signaller;
@@ -166,14 +169,14 @@ function openPeer(number) {
   frames = newFrames();
   const opened = spare ?? new Peer(certificates);
   spare = null;
-  opened.open(number, dispatch, () => view.showRemote(opened.remote, countFrame), findPaths());
+  opened.open(number, dispatch, () => view.showRemote(opened.remote, countFrame), findPaths(), showMachine);
   peer = opened;
 }
 
 /** @param {number} number */
 function openSecond(number) {
   second = new Peer(certificates);
-  second.open(number, dispatch, () => {}, findPaths());
+  second.open(number, dispatch, () => {}, findPaths(), showMachine);
   if (devices !== null) second.sendTracks(devices);
 }
 
@@ -189,6 +192,7 @@ async function replacePeer() {
     frames.before = null;
     frames.replacements += 1;
     view.showOther(next.remote);
+    showMachine();
   }
   // The partner shall have changed over too before it is told.
   setTimeout(() => first.close(), CLOSE_MS);
@@ -244,6 +248,12 @@ function closePeer(number) {
   peer = null;
   view.hideRemote();
   view.showFigures('');
+  showMachine();
+}
+
+/** Shows what the client we see lets us ask for. */
+function showMachine() {
+  machine.render(peer?.control ?? null);
 }
 
 /** Once in a call: they come from the certificates of both ends, and stay the same. */

@@ -1,8 +1,10 @@
 // One RTCPeerConnection, from the first offer to its close, for one call.
 
+import { CONTROL_LABEL, Control } from './control.js';
 import { safetyWords } from './safety-words.js';
 
 /** @import { Candidate, Description } from './protocol.js' */
+/** @import { Ask } from './control.js' */
 /** @import { Event } from './session.js' */
 
 export class Peer {
@@ -27,6 +29,12 @@ export class Peer {
   flowing;
   /** @type {() => void} */
   #flows = () => {};
+  /** What a native client lets us ask for. */
+  control = new Control();
+  /** The channel on which it is asked. @type {RTCDataChannel | null} */
+  #controlled = null;
+  /** @type {() => void} */
+  #onControl = () => {};
   #certificates;
   /** The servers it was made with. @type {RTCIceServer[]} */
   servers = [];
@@ -48,9 +56,14 @@ export class Peer {
    * @param {(event: Event) => void} emit
    * @param {() => void} onRemote told when `remote` has its first track
    * @param {Promise<RTCConfiguration>} paths by which servers to go, soon
+   * @param {() => void} onControl told when `control` has changed
    */
-  open(call, emit, onRemote, paths) {
+  open(call, emit, onRemote, paths, onControl) {
     const { connection } = this;
+    this.#onControl = onControl;
+    connection.ondatachannel = ({ channel }) => {
+      if (channel.label === CONTROL_LABEL) this.#useControl(channel);
+    };
     this.call = call;
     this.#emit = emit;
     this.#configured = this.#configure(paths);
@@ -74,6 +87,8 @@ export class Peer {
         this.connection.addTransceiver(kind, { direction: send ? 'sendrecv' : 'recvonly', streams: [this.#local] });
       }
       this.#attach();
+      // What is not in the first offer cannot be had later without another one.
+      if (this.#controlled === null) this.#useControl(this.connection.createDataChannel(CONTROL_LABEL));
       await this.#describe(await this.connection.createOffer(), round);
     });
   }
@@ -162,10 +177,25 @@ export class Peer {
 
   close() {
     const { connection } = this;
-    connection.onicecandidate = connection.onconnectionstatechange = connection.ontrack = null;
+    connection.onicecandidate = connection.onconnectionstatechange = connection.ontrack = connection.ondatachannel = null;
+    if (this.#controlled !== null) this.#controlled.onmessage = null;
     if (this.#dtls !== null) this.#dtls.onstatechange = null;
     for (const track of this.remote.getTracks()) this.remote.removeTrack(track);
     connection.close();
+  }
+
+  /** Asks the client for something. @param {Ask} ask */
+  ask(ask) {
+    if (this.#controlled?.readyState === 'open') this.#controlled.send(this.control.ask(ask));
+  }
+
+  /** @param {RTCDataChannel} channel */
+  #useControl(channel) {
+    this.#controlled = channel;
+    channel.onmessage = ({ data }) => {
+      for (const text of this.control.hear(data)) channel.send(text);
+      this.#onControl();
+    };
   }
 
   /** @param {(round: number) => Promise<void>} step */

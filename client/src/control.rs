@@ -158,7 +158,7 @@ pub struct Bounds {
 pub struct Allowance {
     /// The sources to choose from.
     pub sources: Sources,
-    /// What is sent of pictures without a cap, in kilobits a second.
+    /// What is sent of pictures without a cap, in kilobits a second; 0 where there can be none.
     pub bitrate_kbps: u32,
 }
 
@@ -213,16 +213,14 @@ impl Control {
 
     /// The first thing to say.
     pub fn hello(&self) -> Statement {
+        let mut requests = vec!["ping", "statistics", "sources", "switch", "key-frame"];
+        // Where nothing can be capped, nobody is told so.
+        if self.allowance.bitrate_kbps > 0 {
+            requests.push("bitrate");
+        }
         Statement::Hello {
             version: VERSION,
-            requests: vec![
-                "ping",
-                "statistics",
-                "sources",
-                "switch",
-                "key-frame",
-                "bitrate",
-            ],
+            requests,
             sources: self.allowance.sources.clone(),
             bitrate_kbps: Bounds {
                 min: MIN_BITRATE_KBPS,

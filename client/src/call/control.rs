@@ -85,7 +85,7 @@ impl Client {
                 video: self.capture.sources(Kind::Video),
                 audio: self.capture.sources(Kind::Audio),
             },
-            bitrate_kbps: self.config.media.format.bitrate_kbps,
+            bitrate_kbps: 0,
         }
     }
 

@@ -1,0 +1,61 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+import { Control } from '../control.js';
+
+const HELLO = {
+  type: 'hello', version: 1,
+  requests: ['ping', 'statistics', 'sources', 'switch', 'key-frame', 'bitrate'],
+  sources: { video: ['screen', 'test'], audio: ['mic'] },
+  bitrate_kbps: { min: 50, max: 2500 },
+};
+
+/** @param {unknown} said */
+const text = (said) => JSON.stringify(said);
+
+test('it asks for statistics as soon as somebody says hello', () => {
+  const control = new Control();
+  assert.equal(control.machine, null);
+  const answers = control.hear(text(HELLO)).map((answer) => JSON.parse(answer));
+  assert.deepEqual(answers, [{ id: 1, request: 'statistics', interval_ms: 2000 }]);
+  assert.deepEqual(/** @type {any} */ (control).machine.sources, { video: ['screen', 'test'], audio: ['mic'] });
+  assert.deepEqual(/** @type {any} */ (control).machine.bitrate, { min: 50, max: 2500 });
+});
+
+test('what becomes of a wish is said in words', () => {
+  const control = new Control();
+  control.hear(text(HELLO));
+  control.hear(text({ type: 'ok', id: 1 }));
+  assert.equal(control.outcome, '');
+  const { id } = JSON.parse(control.ask({ request: 'switch', kind: 'video', index: 1 }));
+  control.hear(text({ type: 'ok', id: id + 1 }));
+  assert.equal(control.outcome, '', 'an answer to nothing');
+  control.hear(text({ type: 'ok', id }));
+  assert.equal(control.outcome, 'It changes over.');
+  const next = JSON.parse(control.ask({ request: 'bitrate', max_kbps: 500 }));
+  control.hear(text({ type: 'error', id: next.id, code: 'failed', text: 'the encoder does not take it' }));
+  assert.equal(control.outcome, 'That did not work: the encoder does not take it.');
+});
+
+test('figures become a sentence', () => {
+  const control = new Control();
+  control.hear(text({ type: 'statistics', sent: { fps: 29.9, video_kbps: 2100.4, loss_percent: 0.5 }, rtt_ms: 1.6 }));
+  assert.equal(control.statistics, 'It sends 30 frames a second, 2100 kbit/s, of which 0.5 % are lost, 2 ms there and back.');
+  control.hear(text({ type: 'statistics', sent: {}, rtt_ms: null }));
+  assert.equal(control.statistics, 'It sends 0 frames a second, 0 kbit/s, of which 0 % are lost.');
+});
+
+test('whoever speaks something else, or another version, is not asked for anything', () => {
+  for (const said of ['', 'hi', '[]', 'null', text({ type: 'hello', version: 2 }), text({ type: 'hello' }), new ArrayBuffer(1), null]) {
+    const control = new Control();
+    assert.deepEqual(control.hear(said), []);
+    assert.equal(control.machine, null);
+  }
+});
+
+test('a hello of the wrong shape upsets nothing', () => {
+  const control = new Control();
+  assert.deepEqual(control.hear(text({ type: 'hello', version: 1, requests: 7, sources: [], bitrate_kbps: { min: 'x' } })), []);
+  assert.deepEqual(control.machine, { requests: [], sources: { video: [], audio: [] }, bitrate: { min: 0, max: 0 } });
+  assert.equal(control.knows('switch'), false);
+});
