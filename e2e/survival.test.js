@@ -274,3 +274,34 @@ test('nobody takes the place of the partner in a running call', async (t) => {
   assert.equal(state, 'in-call');
   await page.until('the picture goes on', (now) => now.framesPresented > framesPresented + 10);
 });
+
+test('an end that sleeps for a while finds its call again', async (t) => {
+  const stage = new Stage(t);
+  const relay = await stage.relay();
+  const browser = await stage.browser();
+  const cam = await stage.client(relay, ['--our-id', 'cam']);
+  const page = await browser.open(relay, 'call=cam');
+  const other = await stage.client(relay, ['--our-id', 'other']);
+  const caller = await stage.client(relay, ['--peer-id', 'other']);
+  await page.sees();
+  for (const client of [cam, other, caller]) await client.rates(2);
+  const callerMark = caller.mark;
+  // Their partners lose patience with them, and leave the session at the relay.
+  for (const sleeper of [cam, other]) sleeper.child.kill('SIGSTOP');
+  await caller.report('registered', { after: callerMark });
+  await page.until('the page looks for another way', (state) => state.link !== 'session');
+  for (const sleeper of [cam, other]) sleeper.child.kill('SIGCONT');
+
+  const isBack = ({ event }) => event === 'resumed' || event === 'reconnected';
+  await until('the caller hears it again', () => caller.reports.slice(callerMark).some(isBack)).catch((error) => {
+    throw new Error(`${error.message}\ncaller:\n${story(caller)}\nother:\n${story(other)}`);
+  });
+  const { framesPresented } = await page.state();
+  await page.until('the picture goes on', (state) => state.state === 'in-call' && state.framesPresented > framesPresented + 30);
+  const { reconnections } = await page.state();
+  t.diagnostic(`caller: ${caller.reports.slice(callerMark).find(isBack).event}; the page has had ${reconnections} other connections`);
+  for (const client of [cam, other, caller]) {
+    assert.ok((await client.rates(2)).at(-1).sent.fps > 5, story(client));
+    assert.equal(client.reports.some(({ event }) => event === 'ended'), false, story(client));
+  }
+});

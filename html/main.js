@@ -42,7 +42,7 @@ let certificates = [];
 /** The words of the present call. @type {{ call: number, words: string | null }} */
 let safety = { call: 0, words: null };
 /** What the partner was last seen to have sent, and when. */
-let heard = { received: 0, at: 0, isSilent: false };
+let heard = { received: 0, at: 0 };
 /** The connection of the next call, made while there is none. @type {Peer | null} */
 let spare = null;
 /** Our own camera and microphone, while they are sent. @type {MediaStream | null} */
@@ -58,8 +58,8 @@ const FLOWING_MS = 1000;
 /** How long the connection before it stays open then. */
 const CLOSE_MS = 500;
 
-/** From when on nothing coming is told. */
-const SILENT_MS = 2000;
+/** How often the session is told for how long nothing has come. */
+const LISTEN_MS = 500;
 
 /** How long a call may wait to learn which servers there are. */
 const SERVERS_MS = 1000;
@@ -93,9 +93,9 @@ async function start() {
   addEventListener('online', () => dispatch({ type: 'retry' }));
   setInterval(() => {
     void showFigures();
-    void listen();
     keepServersFresh();
   }, 1000);
+  setInterval(listen, LISTEN_MS);
 }
 
 function onHashChange() {
@@ -185,7 +185,7 @@ async function replacePeer() {
   const [first, next] = [peer, second];
   if (first === null || next === null) return;
   [peer, second] = [next, null];
-  heard = { received: 0, at: performance.now(), isSilent: false };
+  heard = { received: 0, at: performance.now() };
   await Promise.race([next.flowing, new Promise((resolve) => setTimeout(resolve, FLOWING_MS))]);
   if (peer === next) {
     frames.kept = frames.presented;
@@ -269,17 +269,14 @@ async function listen() {
   const asked = peer;
   const { call } = session.snapshot;
   if (asked === null || (call?.phase !== 'connected' && call?.phase !== 'interrupted')) {
-    heard = { received: 0, at: performance.now(), isSilent: false };
+    heard = { received: 0, at: performance.now() };
     return;
   }
   const { received } = await asked.readPath();
   if (asked !== peer) return;
   const now = performance.now();
-  if (received !== heard.received) heard = { ...heard, received, at: now };
-  const ms = now - heard.at;
-  const isSilent = ms > SILENT_MS;
-  if (isSilent || heard.isSilent) dispatch({ type: 'silence', call: asked.call, ms });
-  heard.isSilent = isSilent;
+  if (received !== heard.received) heard = { received, at: now };
+  dispatch({ type: 'silence', call: asked.call, ms: now - heard.at });
 }
 
 /** What was shown to a TURN server of ours expires: a connection with what is lent now takes over. */

@@ -180,8 +180,7 @@ export class Session {
     if (call === null) return;
     switch (meaning) {
       case 'partner-left':
-        // It makes a new connection to the relay, as we do.
-        if (call.survival?.isUnsettled && !call.survival.firstIsClosed) return call.survival.onRelayLost();
+        if (call.survival !== null) return call.survival.onPartnerLeft(this.#now);
         return this.#finish(call.role === 'caller' && call.phase === 'negotiating' ? 'declined' : 'hung-up-by-peer');
       case 'refused': if (call.phase === 'waiting') this.#finish('no-id'); return;
       case 'denied': if (call.phase === 'waiting') this.#finish('not-let-in'); return;

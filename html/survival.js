@@ -48,6 +48,8 @@ export class Survival {
   /** Nothing is tried before. */
   #notBefore = 0;
   #isSilent = false;
+  /** When the partner left the session at the relay, until it is known whether it has hung up. @type {number | null} */
+  #left = null;
   /** The partner has ended the first connection: it may be ahead of us. */
   #firstIsClosed = false;
   /** Since when the relay was asked for the partner, or leads to somebody unproven. @type {number | null} */
@@ -72,11 +74,6 @@ export class Survival {
     return this.#second;
   }
 
-  /** Whether the end of the session at the relay is no hanging up. */
-  get isUnsettled() {
-    return this.#doubt !== null || this.#second !== null || this.#asked !== null || this.#unproven !== null;
-  }
-
   /** Whether nobody at the relay has proved to be the partner since we are there. */
   get isUnproven() {
     return this.#unproven !== null;
@@ -87,16 +84,13 @@ export class Survival {
     return this.#isRedialling;
   }
 
-  get firstIsClosed() {
-    return this.#firstIsClosed;
-  }
-
   /** When a tick is due; Infinity for never. */
   get deadline() {
     const limits = [
       this.#second === null ? Infinity : this.#second.since + this.#secondMs(this.#second),
       this.#asked === null ? Infinity : this.#asked + this.#answerMs(),
       this.#unproven === null ? Infinity : this.#unproven + UNPROVEN_MS,
+      this.#left === null ? Infinity : this.#left + LEFT_MS,
       this.#canTry() ? this.#notBefore : Infinity,
     ];
     return Math.min(...limits);
@@ -106,6 +100,7 @@ export class Survival {
 
   /** @param {number} ms for how long nothing has come @param {number} now */
   onSilence(ms, now) {
+    if (this.#left !== null && now - ms > this.#left + LAST_WORDS_MS) this.#left = null;
     const wasSilent = this.#isSilent;
     this.#isSilent = ms > SILENCE_MS;
     if (!wasSilent && this.#isSilent) this.onDoubt('silence', now);
@@ -147,6 +142,13 @@ export class Survival {
 
   // ---- The relay ----
 
+  /** The partner left the session: to hang up, or because it did not hear us. @param {number} now */
+  onPartnerLeft(now) {
+    if (this.#firstIsClosed) return this.#host.hangUp();
+    if (this.#unproven === null) this.#left = now;
+    this.onRelayLost();
+  }
+
   /** The connection to the relay is gone, or leads to nobody any more. */
   onRelayLost() {
     this.#unproven = null;
@@ -164,6 +166,7 @@ export class Survival {
   onPaired(now) {
     const wasRedialling = this.#isRedialling;
     this.#isRedialling = false;
+    this.#left = null;
     this.#unproven = now;
     this.#notBefore = now;
     if (wasRedialling) this.#try(now);
@@ -249,7 +252,7 @@ export class Survival {
   /** @param {Second} second */
   #replace(second) {
     this.#second = null;
-    this.#asked = this.#doubt = this.#unproven = null;
+    this.#asked = this.#doubt = this.#unproven = this.#left = null;
     this.#tries = 0;
     this.#isSilent = this.#firstIsClosed = this.#isRedialling = false;
     this.#host.replace(second);
@@ -268,6 +271,10 @@ export class Survival {
 
   /** @param {number} now */
   onTick(now) {
+    if (this.#left !== null && this.#left + LEFT_MS <= now) {
+      this.#left = null;
+      if (this.#doubt === null) return this.#host.hangUp();
+    }
     const second = this.#second;
     if (this.#asked !== null && this.#asked + this.#answerMs() <= now) this.#unanswered(now);
     else if (second !== null && second.since + this.#secondMs(second) <= now) {
@@ -364,6 +371,12 @@ const SILENT_SECOND_MS = 2500;
 
 /** How long nothing more is tried after something failed, and the shortest time between two beginnings. */
 const PAUSE_MS = 400;
+
+/** How long a partner that has left the session may be heard of no more before it has hung up. */
+const LEFT_MS = 1500;
+
+/** What comes so soon after it was on its way before. */
+const LAST_WORDS_MS = 400;
 
 /** How long a session with somebody who has not proved to be the partner may last. */
 const UNPROVEN_MS = 8000;

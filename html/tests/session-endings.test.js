@@ -42,6 +42,7 @@ test('a relay that does not close its side is not waited for', () => check(`${CA
 test('they hang up: the relay closes with 1000', () => check(`${CALLING}
     closed 1000
       connect
+    after 1500
       close-peer 1
     opened
       < HELLO me

@@ -50,6 +50,7 @@ test('who offered first offers a second connection and changes over once it stan
       ignored
     closed 1000
       connect
+    after 1500
       close-peer 2
     = connecting hung-up-by-peer`));
 
@@ -170,6 +171,22 @@ test('an end of the session is no hanging up while the partner is silent', () =>
     closed 1000
       connect
     = in-call`));
+
+test('a partner that leaves the session and is heard all the same has not hung up', () => check(`${CALLEE}
+    closed 1000
+      connect
+    silence 1 100
+    after 500
+    silence 1 50
+    after 1500
+    = in-call
+    opened
+      < HELLO me
+    > HELLO
+    > SESSION_FROM cam
+    > offer:theirs2
+      open-second 2
+      make-answer 2 theirs2`));
 
 test('whoever takes the name of the partner and says nothing is left', () => check(`${CALLEE}
     closed 1006

@@ -6,10 +6,16 @@ use std::time::Duration;
 use protocol::{Description, SdpType, ServerMessage, Signal};
 
 use super::survival::PAUSE;
-use super::{Effect, Relay, Session};
+use super::{Effect, Relay, Session, Silence};
 use crate::fingerprint::{announced, origin};
 use crate::negotiation::Negotiation;
 use crate::report::Doubt;
+
+/// How long a partner that has left the session may be heard of no more before it has hung up.
+const LEFT_DEADLINE: Duration = Duration::from_millis(1000);
+
+/// What comes so soon after it was on its way before.
+const LAST_WORDS: Duration = Duration::from_millis(350);
 
 impl Session {
     pub(super) fn line_up(&mut self, line: &str, now: Duration, effects: &mut Vec<Effect>) {
@@ -22,7 +28,7 @@ impl Session {
         let is_redialling = matches!(self.relay, Relay::Redialling { .. });
         match ServerMessage::parse(line) {
             Some(ServerMessage::SessionOk) if is_redialling => {
-                self.relay = Relay::Unproven { since: now };
+                self.paired_again(now);
                 self.survival.not_before = now;
                 self.try_again(now, effects);
             }
@@ -34,7 +40,7 @@ impl Session {
                 }
             }
             Some(ServerMessage::SessionFrom(caller)) if self.partner.as_ref() == Some(&caller) => {
-                self.relay = Relay::Unproven { since: now };
+                self.paired_again(now);
             }
             _ => match Signal::parse(line) {
                 // A relay that names no callers.
@@ -44,12 +50,18 @@ impl Session {
                         ..
                     }),
                 ) if self.is_of_partner(&signal) => {
-                    self.relay = Relay::Unproven { since: now };
+                    self.paired_again(now);
                     self.signal_up(signal, now, effects);
                 }
                 _ => self.decline(effects),
             },
         }
+    }
+
+    /// The relay has paired us with whoever has the partner's id now.
+    fn paired_again(&mut self, now: Duration) {
+        self.relay = Relay::Unproven { since: now };
+        self.survival.left = None;
     }
 
     /// Whether a description announces the certificate that the partner of this call has.
@@ -125,15 +137,29 @@ impl Session {
         });
     }
 
-    pub(super) fn session_closed_up(&mut self, effects: &mut Vec<Effect>) {
-        let survival = &self.survival;
-        let is_doubted = survival.is_silent || survival.doubt.is_some();
-        let is_carrying = self.relay == Relay::Carrying;
-        if is_carrying && !is_doubted && survival.attempt.is_none() || survival.first_is_closed {
+    pub(super) fn session_closed_up(&mut self, now: Duration, effects: &mut Vec<Effect>) {
+        if self.survival.first_is_closed {
             return self.hung_up(effects);
         }
-        // The partner makes a new connection to the relay too.
+        if self.relay == Relay::Carrying {
+            self.survival.left = Some(now);
+        }
+        // It may hang up, or make a new connection to the relay because it has not heard us.
         self.relay_gone(effects);
+    }
+
+    /// Whether the partner, who has left the session, has hung up: then nothing more comes.
+    pub(super) fn has_hung_up(&mut self, now: Duration, silence: Silence) -> bool {
+        let Some(left) = self.survival.left else {
+            return false;
+        };
+        let since = now.saturating_sub(left);
+        if silence.lasts + LAST_WORDS < since {
+            self.survival.left = None;
+            self.survival.has_left = true;
+        }
+        let is_doubted = self.survival.is_silent || self.survival.doubt.is_some();
+        self.survival.left.is_some() && !is_doubted && since > LEFT_DEADLINE
     }
 
     pub(super) fn relay_gone(&mut self, effects: &mut Vec<Effect>) {

@@ -47,6 +47,10 @@ pub(super) struct Survival {
     pub(super) is_silent: bool,
     /// Which session of SDP the partner's description of the second connection is of.
     origin: Option<String>,
+    /// When the partner left the session at the relay, until it is known whether it has hung up.
+    pub(super) left: Option<Duration>,
+    /// It left, and was heard of all the same.
+    pub(super) has_left: bool,
     /// The partner has ended the first connection: it may be ahead of us.
     pub(super) first_is_closed: bool,
 }
@@ -75,10 +79,6 @@ impl Attempt {
         }
     }
 
-    pub(super) fn is_none(&self) -> bool {
-        matches!(self, Self::None)
-    }
-
     pub(super) fn is_second(&self) -> bool {
         matches!(self, Self::Second { .. })
     }
@@ -89,7 +89,7 @@ impl Session {
     pub(super) fn handle_up(&mut self, event: Event<'_>, now: Duration, effects: &mut Vec<Effect>) {
         match event {
             Event::Line(line) => self.line_up(line, now, effects),
-            Event::SessionClosed => self.session_closed_up(effects),
+            Event::SessionClosed => self.session_closed_up(now, effects),
             Event::RelayLost => self.relay_gone(effects),
             Event::RelayBack => {
                 self.relay = Relay::Presence;
@@ -107,6 +107,9 @@ impl Session {
     // ---- Time ----
 
     fn tick_up(&mut self, now: Duration, silence: Silence, effects: &mut Vec<Effect>) {
+        if self.has_hung_up(now, silence) {
+            return self.hung_up(effects);
+        }
         // One that is about to stand is worth waiting for.
         let hope = match self.survival.attempt.is_agreed() {
             true => SECOND_DEADLINE,
@@ -136,6 +139,9 @@ impl Session {
     }
 
     fn give_up(&mut self, silence: Silence, effects: &mut Vec<Effect>) {
+        if self.survival.has_left {
+            return self.hung_up(effects);
+        }
         let sentence = format!(
             "Nothing has come from {} for {} s; it counts as gone.",
             self.partner_name(),

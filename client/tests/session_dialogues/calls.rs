@@ -214,7 +214,7 @@ fn errors_mean_nothing_outside_a_call_we_made() {
 #[test]
 fn hanging_up_is_in_order_once_connected_and_a_failure_before() {
     assert_eq!(
-        Talk::up().on(Event::SessionClosed),
+        Talk::up().is_left(),
         ["end by Peer: the other side hung up"]
     );
     assert_eq!(

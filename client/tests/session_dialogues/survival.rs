@@ -80,10 +80,7 @@ fn who_offered_first_offers_a_second_connection_and_changes_over_once_it_stands(
         ["replace: nothing came"]
     );
     assert!(talk.session.is_up());
-    assert_eq!(
-        talk.on(Event::SessionClosed),
-        ["end by Peer: the other side hung up"]
-    );
+    assert_eq!(talk.is_left(), ["end by Peer: the other side hung up"]);
 }
 
 #[test]
@@ -192,10 +189,7 @@ fn when_the_partner_does_not_answer_both_meet_at_the_relay_again() {
         talk.on(second(Happening::Connected)),
         ["replace: nothing came"]
     );
-    assert_eq!(
-        talk.on(Event::SessionClosed),
-        ["end by Peer: the other side hung up"]
-    );
+    assert_eq!(talk.is_left(), ["end by Peer: the other side hung up"]);
 
     // The callee does the same, and waits to be called.
     let mut talk = doubting_callee();
@@ -224,6 +218,36 @@ fn an_end_of_the_session_is_no_hanging_up_while_the_partner_is_silent() {
         "nobody has proved to be ann"
     );
     assert!(talk.session.is_up());
+}
+
+#[test]
+fn a_partner_that_leaves_the_session_and_is_heard_all_the_same_has_not_hung_up() {
+    // It was slower than we are, or did not hear us.
+    let mut talk = Talk::callee_up();
+    assert!(talk.on(Event::SessionClosed).is_empty());
+    assert!(talk.quiet(250).is_empty());
+    assert!(talk.on(Event::RelayBack).is_empty());
+    assert!(talk.quiet(0).is_empty());
+    assert!(
+        talk.after(Duration::from_secs(2), Duration::ZERO)
+            .is_empty()
+    );
+    assert!(talk.line("SESSION_FROM ann").is_empty());
+    assert_eq!(talk.say(offer(&sdp(THEIRS)))[0], "start second");
+    assert_eq!(
+        talk.on(second(Happening::Connected)),
+        ["replace: the other side wanted to"]
+    );
+
+    // It took its time to hang up.
+    let mut talk = Talk::callee_up();
+    talk.on(Event::SessionClosed);
+    talk.after(Duration::from_millis(800), Duration::from_millis(100));
+    let longer = QUIET_LIMIT + Duration::from_millis(1);
+    assert_eq!(
+        talk.after(longer, longer),
+        ["end by Peer: the other side hung up"]
+    );
 }
 
 #[test]

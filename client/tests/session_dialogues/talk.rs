@@ -86,6 +86,13 @@ impl Talk {
         self.line(&Signal::Sdp(description).to_string())
     }
 
+    /// The partner leaves the session, and nothing more comes from it.
+    pub(crate) fn is_left(&mut self) -> Vec<String> {
+        assert!(self.on(Event::SessionClosed).is_empty());
+        let second = Duration::from_millis(1100);
+        self.after(second, second)
+    }
+
     /// A quarter of a second passes, and then nothing has come for so many milliseconds.
     pub(crate) fn quiet(&mut self, millis: u64) -> Vec<String> {
         self.after(Duration::from_millis(250), Duration::from_millis(millis))
