@@ -3,7 +3,10 @@
 
 import test from 'node:test';
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
 import { failing } from './support/failing.js';
+import { binaries } from './support/programs.js';
 import { Stage } from './support/stage.js';
 import { until } from './support/until.js';
 
@@ -126,3 +129,84 @@ test('where there is no codec in common, both sides say which there are', async 
     await waiting.report('registered', { after: waiting.reports.indexOf(ended) });
   }
 });
+
+test('what is lost on the way is sent again, also in a codec that is not the first of the offer', async (t) => {
+  const stage = new Stage(t);
+  const relay = await stage.relay();
+  const browser = await stage.browser();
+  await browser.context.addInitScript(() => {
+    // This browser takes VP9 and nothing else.
+    const createAnswer = RTCPeerConnection.prototype.createAnswer;
+    RTCPeerConnection.prototype.createAnswer = function (...args) {
+      const { codecs } = RTCRtpReceiver.getCapabilities('video');
+      const vp9 = codecs.filter(({ mimeType }) => /vp9|rtx/i.test(mimeType));
+      for (const transceiver of this.getTransceivers()) {
+        if (transceiver.receiver.track.kind === 'video') transceiver.setCodecPreferences(vp9);
+      }
+      return createAnswer.apply(this, args);
+    };
+  });
+  const page = await browser.open(relay, 'id=ann');
+  await page.until('the page is registered', (state) => state.state === 'registered');
+  await stage.client(relay, ['--peer-id', 'ann', '--video-codec', 'vp8,h264,vp9']);
+  await decodes(page, 'video/VP9');
+  loseOneIn(t, 10);
+  const again = () => page.page.evaluate(async () => {
+    const stats = [...(await globalThis.aldis.pc.getStats()).values()];
+    return stats.find(({ type, kind }) => type === 'inbound-rtp' && kind === 'video').retransmittedPacketsReceived;
+  });
+  await until('packets come a second time', async () => (await again()) > 10, 40_000);
+});
+
+test('sound has the bit rate that was asked for, and next to none when it is silent', async (t) => {
+  const stage = new Stage(t);
+  const relay = await stage.relay();
+  const silence = 'pipeline:audiotestsrc is-live=true wave=silence';
+  const kbps = async (client, low, high) => client.report('stats', {
+    after: client.mark, where: ({ received: { audio_kbps: rate } }) => rate >= low && rate <= high,
+  });
+  const rich = await stage.client(relay, ['--our-id', 'rich', ...SMALL, '--audio-bitrate-kbps', '160']);
+  const poor = await stage.client(relay, ['--peer-id', 'rich', ...SMALL, '--audio-bitrate-kbps', '24', '--no-opus-fec']);
+  await kbps(poor, 120, 220);
+  await kbps(rich, 15, 45);
+  await poor.stop();
+  await stage.client(relay, ['--peer-id', 'rich', ...SMALL, '--audio', silence, '--opus-dtx']);
+  await rich.report('first-frame-received', { after: rich.mark, where: ({ kind }) => kind === 'audio' });
+  await kbps(rich, 0, 3);
+});
+
+test('every encoder is listed with what became of it here', () => {
+  const listed = (...args) => {
+    const { status, stdout } = spawnSync(join(binaries, 'client'), ['--list-encoders', ...args], { encoding: 'utf8' });
+    assert.equal(status, 0);
+    return stdout;
+  };
+  const { encoders } = JSON.parse(listed('--json'));
+  for (const { name } of CODECS) {
+    const used = encoders.filter(({ codec, used }) => used && codec === name);
+    assert.equal(used.length, 1, name);
+    assert.ok(used[0].ms_per_frame > 0);
+  }
+  for (const { encoder, state, reason } of encoders) {
+    assert.ok(['missing', 'proven', 'rejected'].includes(state), encoder);
+    assert.equal(state === 'rejected', Boolean(reason), encoder);
+  }
+  assert.match(listed(), /^\* VP8 +vp8enc +software +proven, [\d.]+ ms a frame$/m);
+});
+
+/** From now on one packet in so many does not arrive, in this network namespace, until the test is over. */
+function loseOneIn(t, count) {
+  const nft = (rules) => {
+    const { status, stderr } = spawnSync('nft', ['-f', '-'], { input: rules, encoding: 'utf8' });
+    assert.equal(status, 0, stderr);
+  };
+  t.after(() => nft('delete table inet lossy'));
+  nft(`
+    table inet lossy {
+      chain arrivals {
+        type filter hook input priority 0; policy accept;
+        meta l4proto udp udp length > 200 numgen random mod ${count} 0 drop
+      }
+    }
+  `);
+}
