@@ -35,6 +35,7 @@ async function receives(client, name, { after = 0, peer = undefined } = {}) {
 
 /** Pictures are decoded by a page in this codec, one after the other. */
 async function decodes(page, mime) {
+  await page.sees();
   const first = await until('the page decodes', async () => {
     const inbound = await page.inbound('video');
     return inbound?.decoded > 0 && inbound;
