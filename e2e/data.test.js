@@ -346,6 +346,10 @@ test('the page switches the source of a machine, has its figures, and may be for
     (await page.page.locator('#machine-outcome').textContent()) === 'It begins the picture anew.'
   ));
   await page.until('the picture goes on', (state) => state.framesPresented > frames + 10);
+  await page.page.locator('#machine-bitrate').selectOption('500');
+  await until('the bit rate is capped', async () => (
+    (await page.page.locator('#machine-outcome').textContent()) === 'It sends no more than 500 kbit/s.'
+  ));
   await page.page.close();
   await client.stop();
 

@@ -422,6 +422,7 @@ impl Client {
             self.presence.renew();
         }
         self.take_down().await;
+        self.lift_cap();
     }
 
     /// Hangs up for good: the other side hears of it first.

@@ -85,7 +85,10 @@ impl Client {
                 video: self.capture.sources(Kind::Video),
                 audio: self.capture.sources(Kind::Audio),
             },
-            bitrate_kbps: 0,
+            bitrate_kbps: match self.config.media.sends(Kind::Video) {
+                true => self.config.media.format.bitrate_kbps,
+                false => 0,
+            },
         }
     }
 
@@ -136,12 +139,20 @@ impl Client {
                 }
                 None => Err("there is no call"),
             },
-            Action::Cap(kbps) => self.cap(kbps),
+            Action::Cap(kbps) => {
+                let wanted = self.config.media.format.bitrate_kbps;
+                self.capture.set_bitrate_kbps(kbps.unwrap_or(wanted));
+                Ok(())
+            }
         }
     }
 
-    fn cap(&mut self, _kbps: Option<u32>) -> Result<(), &'static str> {
-        Err("the bit rate cannot be changed")
+    /// Of a peer's wishes nothing is left when its call is over.
+    pub(super) fn lift_cap(&self) {
+        let wanted = self.config.media.format.bitrate_kbps;
+        if self.capture.bitrate_kbps() != wanted {
+            self.capture.set_bitrate_kbps(wanted);
+        }
     }
 
     /// Asks another client for a sign of life where no media tells that it lives.
