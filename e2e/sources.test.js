@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os';
 import { spawnSync } from 'node:child_process';
 import { Program } from './support/process.js';
 import { Client, Screen } from './support/programs.js';
+import { RtspCamera } from './support/rtsp-camera.js';
 import { Stage } from './support/stage.js';
 import { until } from './support/until.js';
 
@@ -255,6 +256,23 @@ test('what a web server has is played', async (t) => {
   await page.sees();
   await shows(page, GREEN, 'the film is seen');
   assert.ok(Math.abs((await page.tone()) - 1000) < 10);
+});
+
+test('a camera of the network is shown, and comes back by itself', async (t) => {
+  const stage = new Stage(t);
+  const relay = await stage.relay();
+  const camera = await stage.keep(RtspCamera.start('0x00ff00'));
+  const client = await stage.client(relay, ['--our-id', 'cam', ...SMALL, '--video', `uri:${camera.url}`]);
+  const browser = await stage.browser();
+  const page = await browser.open(relay, 'call=cam');
+  await page.sees();
+  await shows(page, GREEN, 'the camera is seen');
+  await camera.stop();
+  await client.report('source-lost');
+  await shows(page, SLATE, 'a slate is seen');
+  await stage.keep(RtspCamera.start('0x0000ff', camera.port));
+  await client.report('source-back', { limitMs: 40_000 });
+  await shows(page, BLUE, 'the camera is seen again');
 });
 
 test('a pipeline of the user and what the machine plays are sent', async (t) => {
