@@ -46,6 +46,14 @@ impl Feed {
         self.wanted.store(number, Ordering::Relaxed);
     }
 
+    /// The source with this number is being stopped: should it be the one that was to take over, or
+    /// just has, the one that is seen has its place again.
+    pub(crate) fn leave(&self, number: u64, seen: u64, follows: bool) {
+        if self.wanted.load(Ordering::Relaxed) == number {
+            self.want(seen, follows);
+        }
+    }
+
     /// Nothing passes any more.
     pub(crate) fn close(&self) {
         self.want(0, false);
@@ -103,5 +111,64 @@ impl Feed {
             // One whose encoder is not running does not take it.
             let _ = input.push_buffer(frame.clone());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(ms: u64) -> gst::Buffer {
+        let mut frame = gst::Buffer::new();
+        frame.make_mut().set_pts(gst::ClockTime::from_mseconds(ms));
+        frame
+    }
+
+    #[test]
+    fn a_source_takes_over_with_its_first_frame() {
+        gst::init().expect("GStreamer is installed");
+        let feed = Feed::new(Vec::new());
+        feed.want(1, false);
+        assert!(feed.pass(1, &frame(10)) && !feed.pass(1, &frame(20)));
+        feed.want(2, false);
+        assert!(!feed.pass(1, &frame(30)));
+        assert!(feed.pass(2, &frame(40)));
+        assert!(!feed.pass(1, &frame(50)) && feed.last() == 40_000_000);
+    }
+
+    #[test]
+    fn one_that_is_stopped_as_it_takes_over_gives_its_place_back() {
+        gst::init().expect("GStreamer is installed");
+        let feed = Feed::new(Vec::new());
+        feed.want(1, false);
+        feed.pass(1, &frame(10));
+        feed.want(2, false);
+        feed.pass(2, &frame(20));
+        feed.leave(2, 1, false);
+        feed.pass(1, &frame(30));
+        assert_eq!((feed.current(), feed.last()), (1, 30_000_000));
+        // One that has been replaced gives nothing back.
+        feed.want(3, false);
+        feed.pass(3, &frame(40));
+        feed.leave(1, 0, false);
+        feed.pass(3, &frame(50));
+        assert_eq!((feed.current(), feed.last()), (3, 50_000_000));
+    }
+
+    #[test]
+    fn silence_gives_way_to_the_sound_of_a_picture() {
+        gst::init().expect("GStreamer is installed");
+        let feed = Feed::new(Vec::new());
+        feed.want(1, true);
+        feed.pass(1, &frame(10));
+        feed.pass_sound_of_picture(&frame(20));
+        feed.pass(1, &frame(30));
+        assert_eq!(feed.last(), 20_000_000, "there is sound");
+        feed.pass(1, &frame(400));
+        assert_eq!(feed.last(), 400_000_000, "there is none any more");
+        feed.want(2, false);
+        feed.pass(2, &frame(500));
+        feed.pass_sound_of_picture(&frame(510));
+        assert_eq!(feed.last(), 500_000_000, "it is not wanted");
     }
 }

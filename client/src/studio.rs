@@ -89,6 +89,8 @@ struct Channel {
 struct Started {
     source: JoinHandle<Option<Source>>,
     unwanted: Arc<AtomicBool>,
+    /// Whether the sound of a picture passes in its place.
+    follows: bool,
 }
 
 impl Studio {
@@ -201,6 +203,11 @@ impl Desk {
     }
 
     fn hear(&mut self, kind: Kind, number: u64, event: SourceEvent) {
+        let channel = self.channels.get(&kind);
+        if !channel.is_some_and(|channel| channel.started.contains_key(&number)) {
+            // It is being stopped: what it says of that is of no interest.
+            return;
+        }
         let event = match event {
             SourceEvent::FirstFrame => Event::FirstFrame(number),
             SourceEvent::Failed(failure) if self.is_rehearsal => {
@@ -261,6 +268,9 @@ impl Desk {
                 }
             }
             Effect::Stop(number) => {
+                let seen = channel.switcher.seen().unwrap_or_default();
+                let follows = channel.started.get(&seen).is_some_and(|seen| seen.follows);
+                channel.feed.leave(number, seen, follows);
                 if let Some(started) = channel.started.remove(&number) {
                     self.stopping.push(task::spawn(started.stop()));
                 }
@@ -312,7 +322,12 @@ impl Desk {
                 }
             }
         });
-        channel.started.insert(number, Started { source, unwanted });
+        let started = Started {
+            source,
+            unwanted,
+            follows,
+        };
+        channel.started.insert(number, started);
     }
 }
 

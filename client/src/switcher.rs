@@ -163,6 +163,11 @@ impl Switcher {
         self.selected
     }
 
+    /// The number of the start that is seen.
+    pub fn seen(&self) -> Option<u64> {
+        self.shown.as_ref().map(|shown| shown.number)
+    }
+
     /// Takes an event; `now` never goes back.
     pub fn handle(&mut self, event: Event, now: Duration, effects: &mut Vec<Effect>) {
         match event {
