@@ -93,6 +93,8 @@ pub struct Matroska {
     cues: Vec<Cue>,
     /// The time of the last frame.
     end_ms: u64,
+    /// The earliest time of the next frame of each track: two at once would be one too many.
+    next_ms: Vec<u64>,
 }
 
 #[derive(Debug)]
@@ -153,6 +155,7 @@ impl Matroska {
             cluster: None,
             cues: Vec::new(),
             end_ms: 0,
+            next_ms: vec![0; tracks.len()],
         };
         puts.push(Put::Append(head));
         file
@@ -160,7 +163,11 @@ impl Matroska {
 
     /// Takes a frame.
     pub fn frame(&mut self, frame: &Frame<'_>, puts: &mut Vec<Put>) {
-        let at_ms = frame.at_ns / TICK_NS;
+        let Some(next_ms) = self.next_ms.get_mut(frame.track) else {
+            return;
+        };
+        let at_ms = (frame.at_ns / TICK_NS).max(*next_ms);
+        *next_ms = at_ms + 1;
         let leads = frame.track == self.leading && frame.is_key;
         let is_due = self.cluster.as_ref().is_none_or(|cluster| {
             at_ms >= cluster.begins_ms + CLUSTER_MS

@@ -50,6 +50,9 @@ const PPS: u8 = 8;
 /// The type of an open bitstream unit that separates temporal units; files do without.
 const TEMPORAL_DELIMITER: u8 = 2;
 
+/// The type of the one that says what a stream is.
+const SEQUENCE_HEADER: u8 = 1;
+
 impl Encoding {
     /// Whether it is for pictures.
     pub fn is_picture(self) -> bool {
@@ -163,26 +166,53 @@ fn nal_units(frame: &[u8]) -> impl Iterator<Item = &[u8]> {
     .filter(|unit| !unit.is_empty())
 }
 
-/// A temporal unit of AV1 (low-overhead format, each unit with its size) without its delimiters. What
-/// cannot be read is left as it is.
+/// What a decoder of AV1 has to know before the first frame, out of a key frame: eight bits a sample,
+/// and colours at half the resolution, which is what calls have
+/// ([AV1 in ISO base media](https://aomediacodec.github.io/av1-isobmff/#av1codecconfigurationbox)).
+pub fn av1c(key_frame: &[u8]) -> Option<Vec<u8>> {
+    let (_, whole, content) = obus(key_frame).find(|(kind, ..)| *kind == SEQUENCE_HEADER)?;
+    let (first, level) = (*content.first()?, *content.get(3)?);
+    // A still picture, or one with timing, has its level elsewhere.
+    if first & 0b0001_1100 != 0 {
+        return None;
+    }
+    let (profile, level_index) = (first >> 5, level >> 3);
+    let tier = if level_index > 7 {
+        (level >> 2 & 1) << 7
+    } else {
+        0
+    };
+    let mut setup = vec![0x81, profile << 5 | level_index, tier | 0x0c, 0];
+    setup.extend(whole);
+    Some(setup)
+}
+
+/// A temporal unit of AV1 without its delimiters. What cannot be read is left as it is.
 fn without_delimiters(frame: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(frame.len());
-    let mut rest = frame;
-    while let Some(&head) = rest.first() {
-        let sized = head & 2 != 0;
-        let header = 1 + usize::from(head & 4 != 0);
-        let Some((size, digits)) = rest.get(header..).and_then(leb128).filter(|_| sized) else {
-            break;
-        };
-        let whole = header + digits + size;
-        let Some(unit) = rest.get(..whole) else { break };
-        if head >> 3 & 15 != TEMPORAL_DELIMITER {
-            out.extend(unit);
+    let mut read = 0;
+    for (kind, whole, _) in obus(frame) {
+        read += whole.len();
+        if kind != TEMPORAL_DELIMITER {
+            out.extend(whole);
         }
-        rest = &rest[whole..];
     }
-    out.extend(rest);
+    out.extend(&frame[read..]);
     out
+}
+
+/// The units of a frame (low-overhead format, each with its size): type, whole, content.
+fn obus(frame: &[u8]) -> impl Iterator<Item = (u8, &[u8], &[u8])> {
+    let mut rest = frame;
+    std::iter::from_fn(move || {
+        let head = *rest.first()?;
+        let header = 1 + usize::from(head & 4 != 0);
+        let sized = rest.get(header..).and_then(leb128);
+        let (size, digits) = sized.filter(|_| head & 2 != 0)?;
+        let whole = rest.get(..header + digits + size)?;
+        rest = &rest[whole.len()..];
+        Some((head >> 3 & 15, whole, &whole[header + digits..]))
+    })
 }
 
 /// A number of AV1, and how many bytes it takes.

@@ -211,7 +211,10 @@ fn form(encoding: Encoding, caps: Option<&gst::CapsRef>, key_frame: &[u8]) -> Op
         ),
         Encoding::Vp9 => (Some(size()?), Vec::new()),
         Encoding::H264 => (Some(size()?), payload::avcc(key_frame)?),
-        Encoding::Av1 => (Some(size()?), codec_data(caps)?),
+        Encoding::Av1 => (
+            Some(size()?),
+            codec_data(caps).or_else(|| payload::av1c(key_frame))?,
+        ),
     };
     Some(Form {
         encoding,

@@ -1,0 +1,69 @@
+// What is in a recorded file, as ffmpeg sees it: no word of Aldis' own is taken for it.
+
+import { spawnSync } from 'node:child_process';
+
+/** Streams and length of a file, with every frame counted. */
+export function probe(file) {
+  const asked = spawnSync('ffprobe', [
+    '-v', 'error', '-count_frames', '-of', 'json',
+    '-show_entries', 'stream=codec_name,codec_type,width,height,nb_read_frames:format=duration,format_name', file,
+  ], { encoding: 'utf8' });
+  if (asked.status !== 0) throw new Error(`${file}: ${asked.stderr}`);
+  const { streams, format } = JSON.parse(asked.stdout);
+  return {
+    seconds: Number(format.duration),
+    format: format.format_name,
+    streams: streams.map((stream) => ({ ...stream, frames: Number(stream.nb_read_frames) })),
+  };
+}
+
+/** What decoders complain of. */
+export function complaints(file) {
+  const decoded = spawnSync('ffmpeg', [
+    '-v', 'error', '-i', file, '-map', '0', '-f', 'null', '-fps_mode', 'passthrough', '-enc_time_base', '1:90000', '-',
+  ], { encoding: 'utf8' });
+  return decoded.stderr;
+}
+
+const RATE = 48_000;
+
+/** The sound of a file: a number for each sample. */
+export function samples(file) {
+  const decoded = spawnSync('ffmpeg', [
+    '-v', 'error', '-i', file, '-map', '0:a:0', '-f', 'f32le', '-ac', '1', '-ar', String(RATE), '-',
+  ], { maxBuffer: 1 << 28 });
+  const bytes = decoded.stdout;
+  return new Float32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + (bytes.length & ~3)));
+}
+
+/** How loud a frequency is in the last seconds of a sound, in decibels below a full scale. */
+export function loudness(sound, frequency, seconds) {
+  const end = sound.subarray(Math.max(0, sound.length - seconds * RATE));
+  // A tenth of a second at a time, so that a gap costs a tenth of a second.
+  const length = RATE / 10;
+  let power = 0;
+  let parts = 0;
+  for (let from = 0; from + length <= end.length; from += length, parts += 1) {
+    let [real, imaginary] = [0, 0];
+    for (let at = 0; at < length; at += 1) {
+      const angle = (2 * Math.PI * frequency * at) / RATE;
+      real += end[from + at] * Math.cos(angle);
+      imaginary += end[from + at] * Math.sin(angle);
+    }
+    power += 2 * (real ** 2 + imaginary ** 2) / length ** 2;
+  }
+  return 10 * Math.log10(power / Math.max(1, parts) + 1e-12);
+}
+
+/** The frame of a file at a second, as red, green and blue at some points (0 to 1). */
+export function pixels(file, second, points) {
+  const [width, height] = [64, 36];
+  const decoded = spawnSync('ffmpeg', [
+    '-v', 'error', '-i', file, '-ss', String(second), '-map', '0:v:0', '-frames:v', '1',
+    '-vf', `scale=${width}:${height}`, '-f', 'rawvideo', '-pix_fmt', 'rgb24', '-',
+  ], { maxBuffer: 1 << 24 });
+  return points.map(([x, y]) => {
+    const at = 3 * (Math.floor(y * height) * width + Math.floor(x * width));
+    return [...decoded.stdout.subarray(at, at + 3)];
+  });
+}
