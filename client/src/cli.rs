@@ -25,7 +25,7 @@ use crate::config::{
 };
 use crate::console;
 use crate::encoding::{MAX_BITRATE_KBPS, MIN_BITRATE_KBPS};
-use crate::media::{Media, VideoFormat};
+use crate::media::{Media, VideoFormat, Voice};
 use crate::signaller::relay_address;
 use crate::wire::is_encrypted;
 use doctor::DoctorArgs;
@@ -238,7 +238,10 @@ impl Args {
             }),
             our_id: self.our_id.unwrap_or_else(|| decimal_id(random())),
             connection: self.connection.into_connection(),
-            media: self.media.into_media(),
+            media: Media {
+                voice: self.receiving.voice.voice(),
+                ..self.media.into_media()
+            },
             show: match self.show {
                 Some(Where::Window) => Show::Window,
                 Some(Where::None) => Show::Nowhere,
@@ -319,6 +322,7 @@ impl MediaArgs {
             },
             audio,
             others,
+            voice: Voice::default(),
             encoding: self.encoding.into_encoding(),
         }
     }

@@ -5,11 +5,13 @@
 
 mod camera;
 mod sources;
+mod voice;
 
 use crate::media::{Codec, Kind, Media, VideoCodec, VideoFormat};
 
 pub use sources::{Pace, RAW, RAW_SOUND, camera_branch, origin_branch, slate_branch};
 use sources::{raw_text, source_elements};
+pub use voice::{ECHO_PROBE, VOICE_RATE, voice_filter, with_voice};
 
 /// A branch of a pipeline.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -169,6 +171,9 @@ pub fn capture_elements(media: &Media) -> Vec<&'static str> {
             elements.extend(["opusenc", "rtpopuspay"]);
         }
     }
+    if media.voice.is_processed() {
+        elements.extend(["webrtcdsp", "webrtcechoprobe"]);
+    }
     elements
 }
 
@@ -216,6 +221,7 @@ mod tests {
             format,
             audio,
             others: Others::default(),
+            voice: Default::default(),
             encoding: Encoding::default(),
         }
     }

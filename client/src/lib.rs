@@ -21,6 +21,7 @@ pub mod devices;
 pub mod diagnosis;
 pub mod doctor;
 pub mod dot;
+pub mod echo;
 pub mod encoder;
 pub mod encoder_list;
 pub mod encoder_probe;

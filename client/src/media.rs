@@ -3,6 +3,7 @@
 use std::fmt;
 
 mod sources;
+mod voice;
 
 use crate::encoding::Encoding;
 
@@ -10,6 +11,7 @@ pub use sources::{
     AudioSource, File, Launch, Origin, Part, Pattern, Region, Screen, TEST_TONE_HZ, Uri,
     VideoSource,
 };
+pub use voice::{NoiseSuppression, Voice};
 
 /// A video codec that Aldis can send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -68,6 +70,8 @@ pub struct Media {
     pub audio: AudioSource,
     /// What may take the place of the first sources while a call runs.
     pub others: Others,
+    /// What is done to the sound of a microphone.
+    pub voice: Voice,
     /// How both are encoded.
     pub encoding: Encoding,
 }
@@ -101,6 +105,7 @@ impl Default for Media {
             format: VideoFormat::default(),
             audio: AudioSource::None,
             others: Others::default(),
+            voice: Voice::default(),
             encoding: Encoding::default(),
         }
     }

@@ -7,6 +7,7 @@ use anyhow::{Context as _, ensure};
 use gst::prelude::*;
 
 use crate::capture::size_of;
+use crate::echo::Probes;
 use crate::failure::{Failure, FailureKind};
 use crate::graph;
 use crate::media::{Codec, Kind};
@@ -19,6 +20,7 @@ use crate::record::recorder::Recorder;
 pub struct Outputs {
     video: Option<&'static str>,
     audio: Option<Loudspeaker>,
+    probes: Option<Probes>,
     /// Held, never read: see [`Outputs::window`].
     _display: Option<Arc<Opened>>,
 }
@@ -38,6 +40,14 @@ struct Opened(gst::Element);
 /// How many tracks of each kind are decoded, shown, played and recorded; more are thrown away, or a
 /// peer could have us build as many decoders, and open as many windows, as it likes.
 pub const MAX_TRACKS: usize = 4;
+
+/// The queue before it.
+const BACKLOG: &str = "backlog";
+
+/// When so much sound waits to be played it is cut down to so little, in nanoseconds: one gap instead
+/// of many small ones, or of everything being late from then on.
+const LONG_BACKLOG: u64 = 160_000_000;
+const SHORT_BACKLOG: u64 = 40_000_000;
 
 /// What plays sound.
 const LOUDSPEAKER: &str = "pulsesink";
@@ -80,6 +90,7 @@ impl Outputs {
     pub const NONE: Self = Self {
         video: None,
         audio: None,
+        probes: None,
         _display: None,
     };
 
@@ -115,6 +126,7 @@ impl Outputs {
         Ok(Self {
             video: Some(video),
             audio: None,
+            probes: None,
             _display: Some(Arc::new(display)),
         })
     }
@@ -149,6 +161,13 @@ impl Outputs {
         Ok(Self { audio, ..self })
     }
 
+    /// The same, and these probes hear the first sound that is played.
+    #[must_use]
+    pub fn heard_by(self, probes: Probes) -> Self {
+        let probes = Some(probes);
+        Self { probes, ..self }
+    }
+
     /// Whether sound is played.
     pub fn plays(&self) -> bool {
         self.audio.is_some()
@@ -166,11 +185,13 @@ impl Outputs {
                 "queue leaky=downstream max-size-buffers=2 max-size-bytes=0 max-size-time=0 \
                  ! videoconvert ! {sink} sync=false async=false force-aspect-ratio=true"
             ),
+            // Not by its timestamps: a sound server that needs a second to begin would make it a second
+            // late for ever. What comes is played as soon as there is room.
             (Kind::Audio, _, Some(_)) => format!(
-                "queue leaky=downstream max-size-buffers=0 max-size-bytes=0 max-size-time=200000000 \
-                 ! audioconvert ! audioresample \
-                 ! {LOUDSPEAKER} name={LOUDSPEAKER} client-name=Aldis async=false \
-                 buffer-time=40000 latency-time=10000"
+                "queue name={BACKLOG} leaky=downstream max-size-buffers=0 max-size-bytes=0 \
+                 max-size-time=400000000 ! audioconvert ! audioresample \
+                 ! {LOUDSPEAKER} name={LOUDSPEAKER} client-name=Aldis async=false sync=false \
+                 buffer-time=80000 latency-time=20000"
             ),
             (Kind::Video, None, _) | (Kind::Audio, _, None) => {
                 "fakesink sync=false async=false".into()
@@ -211,6 +232,11 @@ pub fn attach(
         counters.ssrc(kind).store(ssrc, Ordering::Relaxed);
     }
     let bin = decoder(codec, outputs)?;
+    if let (0, Some(probes), Some(sink)) = (number, &outputs.probes, bin.by_name(LOUDSPEAKER))
+        && !probes.put_before(&sink, &bin)?
+    {
+        tracing::warn!("the call before still plays: the echo of this one is not taken out");
+    }
     count(&bin, codec, number, Arc::clone(counters), first_frame)?;
     if let Some(recorder) = recorder {
         let decoder = bin.by_name("decoder").context("a decoder")?;
@@ -290,6 +316,9 @@ fn decoder(codec: Codec, outputs: &Outputs) -> Result<gst::Bin, anyhow::Error> {
     if let (Some(loudspeaker), Some(sink)) = (&outputs.audio, bin.by_name(LOUDSPEAKER)) {
         loudspeaker.set(&sink);
     }
+    if let Some(queue) = bin.by_name(BACKLOG) {
+        keep_short(&queue);
+    }
     Ok(bin)
 }
 
@@ -318,6 +347,29 @@ fn count(
         gst::PadProbeReturn::Ok
     });
     Ok(())
+}
+
+/// Throws sound away while too much of it waits.
+fn keep_short(queue: &gst::Element) {
+    let Some(pad) = queue.static_pad("sink") else {
+        return;
+    };
+    let waits = queue.downgrade();
+    let is_cut = AtomicBool::new(false);
+    pad.add_probe(gst::PadProbeType::BUFFER, move |_, _| {
+        let waiting = waits
+            .upgrade()
+            .map_or(0, |queue| queue.property::<u64>("current-level-time"));
+        let cut = match is_cut.load(Ordering::Relaxed) {
+            true => waiting > SHORT_BACKLOG,
+            false => waiting > LONG_BACKLOG,
+        };
+        is_cut.store(cut, Ordering::Relaxed);
+        match cut {
+            true => gst::PadProbeReturn::Drop,
+            false => gst::PadProbeReturn::Ok,
+        }
+    });
 }
 
 fn link(pipeline: &gst::Pipeline, pad: &gst::Pad, bin: &gst::Bin) -> Result<(), anyhow::Error> {

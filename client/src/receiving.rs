@@ -13,6 +13,20 @@ pub struct Receiving {
     pub output: Option<String>,
     /// How loud it is played: 1 is as loud as it comes.
     pub volume: Option<f64>,
+    /// Whether what is played is taken out of what a microphone hears.
+    pub echo: EchoCancellation,
+}
+
+/// Whether what is played is taken out of what a microphone hears.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum EchoCancellation {
+    /// When a microphone is sent and sound is played.
+    #[default]
+    Auto,
+    /// Yes.
+    On,
+    /// No.
+    Off,
 }
 
 /// Whether the sound that comes in is played.

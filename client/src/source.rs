@@ -255,6 +255,7 @@ fn branch(act: &Act, media: &Media) -> Result<(Kind, Pace, Branch), Failure> {
                 .ok_or_else(|| Failure::new(FailureKind::Other, "This source cannot be built."))?
         }
     };
+    let branch = graph::with_voice(branch, origin, &media.voice);
     Ok((origin.kind(), origin.pace(), branch))
 }
 

@@ -105,6 +105,7 @@ fn noise(candidate: &'static Candidate) -> Media {
         },
         audio: AudioSource::None,
         others: Others::default(),
+        voice: Default::default(),
         encoding: Encoding {
             codecs: vec![candidate.codec],
             chosen: vec![candidate],

@@ -41,6 +41,7 @@ fn every_capture_can_be_built() {
                 },
                 audio: audio.clone(),
                 others: Others::default(),
+                voice: Default::default(),
                 encoding: Encoding::default(),
             };
             let capture = Capture::new(&media, &Timeline::default())
@@ -129,6 +130,7 @@ fn every_encoder_that_is_installed_can_be_built() {
             },
             audio: AudioSource::None,
             others: Others::default(),
+            voice: Default::default(),
             encoding: Encoding {
                 codecs: vec![candidate.codec],
                 chosen: vec![candidate],

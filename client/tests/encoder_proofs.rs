@@ -206,6 +206,7 @@ fn media(encoding: Encoding) -> Media {
         },
         audio: AudioSource::None,
         others: Others::default(),
+        voice: Default::default(),
         encoding,
     }
 }

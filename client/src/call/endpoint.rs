@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use super::data::Data;
-use super::preparation::{build_capture, prepare};
+use super::preparation::{build_capture, has_echo, prepare};
 use super::{Client, Ways};
 use crate::capture::{Capture, Timeline};
 use crate::config::Config;
@@ -53,6 +53,7 @@ impl Endpoint {
     /// # Errors
     /// When GStreamer lacks an element, or one does not take what is asked of it.
     pub fn new(mut config: Config) -> Result<Self, Failure> {
+        config.media.voice.echo_cancellation = has_echo(&config);
         let timeline = Timeline::default();
         super::recording::narrow(&mut config);
         let capture = build_capture(&mut config.media, &timeline)?;

@@ -10,18 +10,19 @@ use futures_util::StreamExt as _;
 
 use super::CLOSE_DEADLINE;
 use crate::capture::{Capture, Timeline};
-use crate::config::{Connection, Show, Trust};
+use crate::config::{Config, Connection, Show, Trust};
+use crate::echo::Probes;
 use crate::encoder_probe;
 use crate::encoders::CATALOGUE;
 use crate::failure::{Failure, FailureKind};
 use crate::graph;
 use crate::ice_servers::IceServers;
-use crate::media::{Kind, Media};
+use crate::media::{AudioSource, Kind, Media};
 use crate::negotiation::Step;
 use crate::peer::{PeerConnection, PeerEvent, PeerSettings};
 use crate::plugins;
 use crate::receive::{self, Outputs};
-use crate::receiving::{Play, Receiving};
+use crate::receiving::{EchoCancellation, Play, Receiving};
 use crate::turn_tls::TurnTls;
 
 /// Chooses encoders and builds what will be captured and encoded, without starting any of it. What was
@@ -56,7 +57,7 @@ pub async fn prepare(
     let settings = PeerSettings {
         media: media.clone(),
         timeline,
-        outputs: outputs(show, receiving.clone()).await?,
+        outputs: heard(outputs(show, receiving.clone()).await?, media)?,
         ice: connection.ice.clone(),
         turn_tls,
         ice_policy: connection.ice_policy,
@@ -118,6 +119,38 @@ async fn outputs(show: Show, receiving: Receiving) -> Result<Outputs, Failure> {
         outputs.with_sound(&receiving)
     })
     .await
+}
+
+/// What is played is heard by what takes it out of a microphone's sound, where that is wanted.
+fn heard(outputs: Outputs, media: &Media) -> Result<Outputs, Failure> {
+    if !media.voice.echo_cancellation {
+        return Ok(outputs);
+    }
+    let probes = Probes::new()
+        .map_err(|error| Failure::new(FailureKind::PluginMissing, format!("{error:#}")))?;
+    Ok(outputs.heard_by(probes))
+}
+
+/// Whether the echo of what is played has to be taken out of what a microphone hears.
+pub(super) fn has_echo(config: &Config) -> bool {
+    let media = &config.media;
+    let mut microphones = std::iter::once(&media.audio).chain(&media.others.audio);
+    let plays = match config.receiving.play {
+        Play::Yes => true,
+        Play::No => false,
+        Play::WithWindow => match config.show {
+            Show::Window => true,
+            Show::WindowWherePossible => Outputs::display_is_there(),
+            Show::Nowhere => false,
+        },
+    };
+    match config.receiving.echo {
+        EchoCancellation::On => true,
+        EchoCancellation::Off => false,
+        EchoCancellation::Auto => {
+            plays && microphones.any(|source| matches!(source, AudioSource::Mic(_)))
+        }
+    }
 }
 
 /// Makes one offer and the decoders for what it asks for, and throws them away: plugins are loaded

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 
-use crate::receiving::{Play, Receiving};
+use crate::media::{NoiseSuppression, Voice};
+use crate::receiving::{EchoCancellation, Play, Receiving};
 use crate::record::plan::{Recording, What};
 
 /// What becomes of what comes in.
@@ -35,6 +36,67 @@ pub(super) struct ReceivingArgs {
     /// How loud it is played, in percent
     #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u16).range(0..=400))]
     volume: Option<u16>,
+
+    #[command(flatten)]
+    pub(super) voice: VoiceArgs,
+}
+
+/// What is done to the sound of a microphone.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct VoiceArgs {
+    /// Take what this machine plays out of what its microphone hears; auto does so when a microphone
+    /// is sent and sound is played
+    #[arg(long, value_enum, value_name = "WHEN", default_value_t = Echo::Auto)]
+    pub(super) echo_cancel: Echo,
+
+    /// Take steady noise out of what a microphone hears
+    #[arg(long, value_enum, value_name = "HOW-MUCH", default_value_t = Noise::Off)]
+    noise_suppression: Noise,
+
+    /// Make quiet voices before a microphone louder
+    #[arg(long)]
+    gain_control: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Echo {
+    /// Always
+    On,
+    /// Never
+    Off,
+    /// When it is needed
+    Auto,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Noise {
+    /// None
+    Off,
+    /// A little
+    Low,
+    /// More
+    Moderate,
+    /// Much
+    High,
+    /// As much as possible
+    VeryHigh,
+}
+
+impl VoiceArgs {
+    /// What is meant. Whether echo is cancelled is known only when it is known what is played.
+    pub(super) fn voice(&self) -> Voice {
+        Voice {
+            echo_cancellation: false,
+            noise_suppression: match self.noise_suppression {
+                Noise::Off => None,
+                Noise::Low => Some(NoiseSuppression::Low),
+                Noise::Moderate => Some(NoiseSuppression::Moderate),
+                Noise::High => Some(NoiseSuppression::High),
+                Noise::VeryHigh => Some(NoiseSuppression::VeryHigh),
+            },
+            gain_control: self.gain_control,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -72,6 +134,11 @@ impl ReceivingArgs {
             },
             output: self.audio_output,
             volume: self.volume.map(|percent| f64::from(percent) / 100.0),
+            echo: match self.voice.echo_cancel {
+                Echo::On => EchoCancellation::On,
+                Echo::Off => EchoCancellation::Off,
+                Echo::Auto => EchoCancellation::Auto,
+            },
         }
     }
 }

@@ -1,0 +1,66 @@
+//! What is done to the sound of a microphone, as text.
+
+use super::Branch;
+use crate::media::{AudioSource, NoiseSuppression, Origin, Voice};
+
+/// The name of every element that hears what this machine plays. The process knows it: where echo
+/// is cancelled, one of them has to be there before a microphone is opened.
+pub const ECHO_PROBE: &str = "aldis-echo-probe";
+
+/// The form in which sound is compared with its echo. Both ends of the comparison have the same rate.
+pub const VOICE_RATE: i32 = 48_000;
+
+/// The elements after a microphone, from a conversion to a conversion; `None` when nothing is done.
+///
+/// One channel: it is what a microphone is, and half the work. Ten milliseconds are compared at a
+/// time, which is also how much later everything gets.
+pub fn voice_filter(voice: &Voice) -> Option<String> {
+    if !voice.is_processed() {
+        return None;
+    }
+    let suppression = match voice.noise_suppression {
+        None => "noise-suppression=false".to_owned(),
+        Some(level) => format!(
+            "noise-suppression=true noise-suppression-level={}",
+            NoiseSuppression::as_str(level)
+        ),
+    };
+    let (echo, gain) = (voice.echo_cancellation, voice.gain_control);
+    Some(format!(
+        "audioconvert ! audioresample \
+         ! audio/x-raw,format=S16LE,layout=interleaved,rate={VOICE_RATE},channels=1 \
+         ! webrtcdsp probe={ECHO_PROBE} echo-cancel={echo} echo-suppression-level=high \
+         delay-agnostic=true extended-filter=true high-pass-filter={echo} \
+         {suppression} gain-control={gain} limiter={gain} ! audioconvert"
+    ))
+}
+
+/// The branch of a source, with what is done to the sound of a microphone.
+pub fn with_voice(branch: Branch, origin: &Origin, voice: &Voice) -> Branch {
+    match (origin, voice_filter(voice)) {
+        (Origin::Audio(AudioSource::Mic(_)), Some(filter)) => Branch {
+            launch: branch.launch.replacen(" ! ", &format!(" ! {filter} ! "), 1),
+            ..branch
+        },
+        (Origin::Audio(_) | Origin::Video(_), _) => branch,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_built_for_nothing() {
+        assert_eq!(voice_filter(&Voice::default()), None);
+        let quiet = Voice {
+            noise_suppression: Some(NoiseSuppression::VeryHigh),
+            ..Voice::default()
+        };
+        let text = voice_filter(&quiet).unwrap_or_default();
+        assert!(
+            text.contains("level=very-high") && text.contains("echo-cancel=false"),
+            "{text}"
+        );
+    }
+}
