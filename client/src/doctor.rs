@@ -97,10 +97,10 @@ impl Finding {
     /// A failure as a call would have met it: its sentence says what to do.
     pub fn failed(name: &'static str, failure: &Failure) -> Self {
         let (seen, fix) = match failure.sentence.split_once("; ") {
-            Some((seen, fix)) => (seen, capitalised(fix)),
+            Some((seen, fix)) => (format!("{seen}."), capitalised(fix)),
             None => {
                 let fix = "Its log may say more: RUST_LOG=debug, and --gst-log 3.";
-                (failure.sentence.as_str(), fix.to_owned())
+                (failure.sentence.clone(), fix.to_owned())
             }
         };
         // Some of what GStreamer says has several lines.
@@ -350,9 +350,12 @@ pub fn server(asked: &Asked) -> Finding {
         (true, Transport::Tls) => "turn-tls",
     };
     let (place, transport) = (&asked.place, asked.transport.as_str());
-    if !asked.is_wanted && !asked.outcome.is_answer() {
-        let seen =
-            format!("{place} does not answer by {transport}, by which no call would ask it.");
+    if !asked.is_wanted && asked.outcome != Outcome::Lent {
+        let lends = match asked.outcome.is_answer() {
+            true => "answers, but lends no address,",
+            false => "does not answer",
+        };
+        let seen = format!("{place} {lends} by {transport}, by which no call would ask it.");
         return Finding::skipped(name, seen);
     }
     let seen = match &asked.outcome {
@@ -369,14 +372,15 @@ pub fn server(asked: &Asked) -> Finding {
         | Outcome::WrongCredentials
         | Outcome::NoCredentials
         | Outcome::Refused(_)) => {
-            let (seen, fix) = refused(outcome, place, asked.transport);
+            let (seen, fix) = refused(outcome, asked);
             return Finding::problem(name, seen, fix);
         }
     };
     Finding::ok(name, seen)
 }
 
-fn refused(outcome: &Outcome, place: &str, transport: Transport) -> (String, String) {
+fn refused(outcome: &Outcome, asked: &Asked) -> (String, String) {
+    let (place, transport) = (&asked.place, asked.transport);
     let by = transport.as_str();
     match outcome {
         Outcome::WrongCredentials => (
@@ -401,9 +405,15 @@ fn refused(outcome: &Outcome, place: &str, transport: Transport) -> (String, Str
         Outcome::Silent | Outcome::Mapped(_) | Outcome::Lent => (
             format!("{place} gives no answer by {by}."),
             match transport {
-                Transport::Udp => "Check whether it runs there, and whether a firewall is in \
-                     between that stops UDP; by TCP it may be reached: ?transport=tcp."
-                    .into(),
+                Transport::Udp if asked.is_turn => {
+                    "Check whether it runs there, and whether a firewall is in between that stops \
+                     UDP; by TCP it may be reached: ?transport=tcp."
+                        .into()
+                }
+                Transport::Udp => {
+                    "Check whether it runs there, and whether a firewall is in between that stops UDP."
+                        .into()
+                }
                 Transport::Tcp | Transport::Tls => {
                     "Check whether it is a STUN or TURN server that runs there.".into()
                 }
@@ -635,7 +645,9 @@ mod tests {
         };
         let silent = server(&asked(Outcome::Silent, true));
         assert_eq!((silent.name, silent.state), ("turn-udp", State::Problem));
-        assert_eq!(server(&asked(Outcome::Silent, false)).state, State::Skipped);
+        for outcome in [Outcome::Silent, Outcome::WrongCredentials] {
+            assert_eq!(server(&asked(outcome, false)).state, State::Skipped);
+        }
         assert_eq!(server(&asked(Outcome::Lent, false)).state, State::Ok);
         let wrong = server(&asked(Outcome::WrongCredentials, true));
         assert!(
@@ -669,7 +681,7 @@ mod tests {
         assert_eq!(
             finding.to_string(),
             format!(
-                "PROBLEM  display     There is no display\n{:21}-> Use another.",
+                "PROBLEM  display     There is no display.\n{:21}-> Use another.",
                 ""
             )
         );
