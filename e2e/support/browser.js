@@ -115,8 +115,9 @@ export class Page {
   /** What the receiver of a kind of media counts. */
   inbound(kind) {
     return this.page.evaluate(async (kind) => {
-      const stats = await globalThis.aldis.pc.getStats();
-      const all = [...stats.values()];
+      // Before a call and after it there is no connection.
+      const stats = await globalThis.aldis.pc?.getStats();
+      const all = [...stats?.values() ?? []];
       const inbound = all.find((entry) => entry.type === 'inbound-rtp' && entry.kind === kind);
       const codec = all.find((entry) => entry.id === inbound?.codecId);
       return inbound && {
