@@ -19,6 +19,9 @@ const CELLS = [
   ['vp8', 'webm'], ['vp9', 'webm'], ['vp8', 'mkv'], ['h264', 'mkv'], ['h264', 'mp4'], ['vp9', 'mp4'], ['av1', 'mkv'], ['av1', 'mp4'],
 ];
 
+/** What is not in a file came before its first key frame. */
+const MOST = 0.85;
+
 function folder(t) {
   const home = mkdtempSync(join(tmpdir(), 'aldis-recording-'));
   t.after(() => rmSync(home, { recursive: true, force: true, maxRetries: 5 }));
@@ -49,7 +52,10 @@ for (const [codec, ending] of CELLS) {
     const { red, blue } = await call(stage, relay, codec, ['--record', join(home, `call.${ending}`)]);
     await blue.rates(4);
     await blue.stop();
+    const { setup_ms: setup } = await red.report('connected');
     const { seconds } = await red.report('ended');
+    // The machine may be too slow for the rate that was asked for; what went over the wire is in the file.
+    const counted = red.reports.findLast(({ event }) => event === 'stats');
     await until('both files are complete', () => notes(red, 'ended').length === 2);
     assert.deepEqual(readdirSync(home).sort(), [`call-received.${ending}`, `call-sent.${ending}`]);
     for (const [side, width, height, fits] of [['sent', 320, 180, isRed], ['received', 480, 270, isBlue]]) {
@@ -58,9 +64,11 @@ for (const [codec, ending] of CELLS) {
       const [video, audio] = found.streams;
       assert.deepEqual([video.codec_name, video.width, video.height], [codec, width, height], side);
       assert.deepEqual([found.streams.length, audio.codec_name], [2, 'opus'], side);
-      assert.ok(Math.abs(found.seconds - seconds) < 1.5, `${side}: ${found.seconds} of ${seconds} s`);
-      assert.ok(video.frames > 0.3 * 30 * found.seconds, `${side}: ${video.frames} pictures`);
-      assert.ok(audio.frames > 0.8 * 50 * found.seconds, `${side}: ${audio.frames} pieces of sound`);
+      const lasted = seconds - setup / 1000;
+      assert.ok(Math.abs(found.seconds - lasted) < 1.5, `${side}: ${found.seconds} of ${lasted} s`);
+      const { frames, audio_buffers: pieces } = counted[side];
+      assert.ok(video.frames > MOST * frames, `${side}: ${video.frames} of ${frames} pictures`);
+      assert.ok(audio.frames > MOST * pieces, `${side}: ${audio.frames} of ${pieces} pieces of sound`);
       assert.equal(complaints(file), '', side);
       const [pixel] = pixels(file, 2, [[0.5, 0.5]]);
       assert.ok(fits(pixel), `${side}: ${pixel}`);
