@@ -295,6 +295,8 @@ async fn read(
             continue;
         };
         asked = None;
+        // A relay that never stops talking must not keep those from being heard who wait beside it.
+        async_std::task::yield_now().await;
         match message {
             Some(Ok(Message::Text(line))) => {
                 // Whoever is gone does not hear.
