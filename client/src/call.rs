@@ -213,7 +213,8 @@ impl Client {
             PresenceEvent::Closed => {
                 self.registered = false;
                 let ending = self.handle(Event::SessionClosed);
-                if ending.is_none() {
+                // In a call it is the partner that has left its session; why, is known in a moment.
+                if ending.is_none() && self.call.is_none() {
                     let reason = "it closed the connection".to_owned();
                     self.report(Report::RelayLost { reason });
                 }
