@@ -11,44 +11,17 @@
 //   - every call has a number, and every connection; what they report late is recognised by it. A call's
 //     first connection has the number of the call. How another one takes its place is said in survival.js.
 
+import { Asking } from './asking.js';
+import { PHASE_MS, REASON_OF_ERROR, REASON_WHEN_TOO_LONG } from './call.js';
 import { Link } from './link.js';
 import { Negotiation } from './negotiation.js';
 import { errorKind, formatClientMessage, isPeerId, parseServerMessage, parseSignal } from './protocol.js';
 import { Survival } from './survival.js';
 
+/** @import { Call, Phase, Reason } from './call.js' */
 /** @import { Denial, Meaning } from './link.js' */
-/** @import { Candidate, Description, ErrorKind } from './protocol.js' */
+/** @import { Candidate, Description } from './protocol.js' */
 /** @import { Second } from './survival.js' */
-
-/**
- * How far a call is: waiting to be registered, asked for at the relay, exchanging descriptions,
- * looking for a path, flowing, interrupted.
- *
- * @typedef {'waiting' | 'dialling' | 'negotiating' | 'connecting' | 'connected' | 'interrupted'} Phase
- * @typedef {'off' | 'opening' | 'on' | 'refused'} Sending
- */
-
-/**
- * @typedef {object} Call
- * @property {number} number
- * @property {string | null} peer null for a caller whom the relay did not name
- * @property {'caller' | 'callee'} role
- * @property {Phase} phase
- * @property {number} until when this phase has lasted too long; Infinity for never
- * @property {boolean} send whether sending was agreed when the call began; it decides what is negotiated
- * @property {Sending} sending
- * @property {Negotiation} negotiation
- * @property {number} connection the number of the connection that carries the call
- * @property {Survival | null} survival null before it is connected
- */
-
-/**
- * Why a call ended, or could not begin.
- *
- * @typedef {'hung-up' | 'hung-up-by-peer' | 'not-found' | 'busy' | 'refused-by-relay' | 'relay-unreachable'
- *   | 'declined' | 'relay-silent' | 'relay-lost' | 'no-answer' | 'no-path' | 'connection-lost' | 'media-refused'
- *   | 'replaced' | 'invalid-id' | 'yourself' | 'no-id' | 'not-let-in' | 'not-allowed'} Reason
- */
 
 /**
  * What happened.
@@ -104,7 +77,8 @@ export class Session {
 
   /** When a 'tick' is due, if nothing else happens before; Infinity for never. */
   get deadline() {
-    return Math.min(this.#link.deadline, this.#call?.until ?? Infinity, this.#call?.survival?.deadline ?? Infinity);
+    const call = this.#call;
+    return Math.min(this.#link.deadline, call?.until ?? Infinity, call?.asking?.deadline ?? Infinity, call?.survival?.deadline ?? Infinity);
   }
 
   /** What there is to see, for the page and for tests. */
@@ -196,7 +170,9 @@ export class Session {
     this.#onLink(this.#link.onTick(this.#now));
     this.#call?.survival?.onTick(this.#now);
     const call = this.#call;
-    if (call !== null && call.until <= this.#now) this.#end(REASON_WHEN_TOO_LONG[call.phase]);
+    if (call === null) return;
+    if (call.until <= this.#now) this.#end(REASON_WHEN_TOO_LONG[call.phase]);
+    else if (call.asking?.isDue(this.#now)) this.#ask(call.peer);
   }
 
   /** @param {string} line */
@@ -231,7 +207,8 @@ export class Session {
       dialling.negotiation.flush();
     } else if (message?.type === 'error' && dialling !== null) {
       const kind = errorKind(message.text);
-      this.#finish(REASON_OF_ERROR[kind]);
+      const isForNow = kind === 'not found' || kind === 'busy';
+      if (!isForNow || !dialling.asking?.onUnreachable(this.#now)) this.#finish(REASON_OF_ERROR[kind]);
     } else if (message?.type === 'session-from') {
       this.#onCalled(message.peer);
     } else if (survival !== null && this.#isOfPartner(survival, line)) {
@@ -274,7 +251,12 @@ export class Session {
   #dial(call) {
     this.#enter(call, 'dialling');
     this.#dialledAt = this.#now;
-    this.#do({ type: 'send', line: formatClientMessage({ type: 'session', peer: call.peer ?? '' }) });
+    this.#ask(call.peer);
+  }
+
+  /** @param {string | null} peer */
+  #ask(peer) {
+    this.#do({ type: 'send', line: formatClientMessage({ type: 'session', peer: peer ?? '' }) });
   }
 
   /**
@@ -324,7 +306,7 @@ export class Session {
     const number = this.#connections;
     const negotiation = new Negotiation(number, role, send, (effect) => this.#do(effect));
     /** @type {Call} */
-    const call = { number, peer, role, phase: 'waiting', until: 0, send, sending: send ? 'opening' : 'off', negotiation, connection: number, survival: null };
+    const call = { number, peer, role, phase: 'waiting', until: 0, asking: null, send, sending: send ? 'opening' : 'off', negotiation, connection: number, survival: null };
     this.#call = call;
     this.#enter(call, 'waiting');
     return call;
@@ -340,6 +322,7 @@ export class Session {
   #enter(call, phase) {
     call.phase = phase;
     call.until = this.#now + PHASE_MS[phase];
+    call.asking = phase === 'dialling' ? new Asking(this.#now) : null;
   }
 
   /**
@@ -455,7 +438,7 @@ export class Session {
       number: () => this.#connections += 1,
       reachesPartner: () => this.#link.at === 'session',
       isInLobby: () => this.#link.at === 'registered',
-      redial: () => this.#do({ type: 'send', line: formatClientMessage({ type: 'session', peer: call.peer ?? '' }) }),
+      redial: () => this.#ask(call.peer),
       leave: () => this.#link.reconnect(this.#now),
       replace: (second) => this.#replace(call, second),
       hangUp: () => this.#end('hung-up-by-peer'),
@@ -495,33 +478,3 @@ export class Session {
     this.#do({ type: 'ignored', what });
   }
 }
-
-/** How long each phase may last. @type {Record<Phase, number>} */
-const PHASE_MS = {
-  waiting: 15_000,
-  dialling: 10_000,
-  negotiating: 30_000,
-  connecting: 30_000,
-  connected: Infinity,
-  interrupted: 30_000,
-};
-
-/** Why a call ends that the relay answers so. @type {Record<ErrorKind, Reason>} */
-const REASON_OF_ERROR = {
-  'not found': 'not-found',
-  'busy': 'busy',
-  'not allowed': 'not-allowed',
-  'room id': 'refused-by-relay',
-  'room full': 'refused-by-relay',
-  'other': 'refused-by-relay',
-};
-
-/** Why a call ends whose phase lasted longer. @type {Record<Phase, Reason>} */
-const REASON_WHEN_TOO_LONG = {
-  waiting: 'relay-unreachable',
-  dialling: 'relay-silent',
-  negotiating: 'no-answer',
-  connecting: 'no-path',
-  connected: 'connection-lost',
-  interrupted: 'connection-lost',
-};

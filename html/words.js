@@ -2,7 +2,8 @@
 // Pure: from the session's snapshot to sentences.
 
 /** @import { Denial } from './link.js' */
-/** @import { Reason, Session } from './session.js' */
+/** @import { Reason } from './call.js' */
+/** @import { Session } from './session.js' */
 
 /** @typedef {Session['snapshot']} Snapshot */
 

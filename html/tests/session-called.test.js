@@ -68,7 +68,7 @@ test('a call that was sent by its address does not open the camera for the next 
       open-peer 1
       open-devices 1
       make-offer 1 send
-    > ERROR peer 'cam' not found
+    > ERROR not today
       close-devices 1
       close-peer 1
     > SESSION_FROM bob

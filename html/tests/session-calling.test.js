@@ -96,6 +96,9 @@ test('a peer that is not there', () => check(`${REGISTERED}
       open-peer 1
       make-offer 1
     > ERROR peer 'cam' not found
+    after 2000
+      < SESSION cam
+    > ERROR peer 'cam' not found
       close-peer 1
     = registered not-found
     described 1 offer o
@@ -111,7 +114,7 @@ test('what an earlier call reports late does not touch the present one', () => c
       < SESSION cam
       open-peer 1
       make-offer 1
-    > ERROR peer 'cam' busy
+    > ERROR no calls today
       close-peer 1
     call cam
       < SESSION cam
@@ -132,8 +135,55 @@ test('a peer that is busy', () => check(`${REGISTERED}
       open-peer 1
       make-offer 1
     > ERROR peer 'cam' busy
+    = calling
+    after 2000
+      < SESSION cam
+    > ERROR peer 'cam' busy
       close-peer 1
     = registered busy`));
+
+test('a peer that is there a moment later is reached', () => check(`${REGISTERED}
+    call cam
+      < SESSION cam
+      open-peer 1
+      make-offer 1
+    described 1 offer o
+    > ERROR peer 'cam' busy
+    after 249
+    after 1
+      < SESSION cam
+    after 1000
+    > ERROR peer 'cam' not found
+    after 250
+      < SESSION cam
+    > SESSION_OK
+      < offer:o
+    after 250`));
+
+test('what is not asked for any more is not asked for again', () => check(`${REGISTERED}
+    call cam
+      < SESSION cam
+      open-peer 1
+      make-offer 1
+    > ERROR peer 'cam' not found
+    hang-up
+      close-peer 1
+      disconnect
+    after 250`));
+
+test('a relay that is lost between two questions is asked when it is back', () => check(`${REGISTERED}
+    call cam
+      < SESSION cam
+      open-peer 1
+      make-offer 1
+    > ERROR peer 'cam' not found
+    closed 1006
+    after 250
+      connect
+    opened
+      < HELLO me
+    > HELLO
+      < SESSION cam`));
 
 test('an error of another kind', () => check(`${REGISTERED}
     call cam
