@@ -33,6 +33,7 @@ impl Display {
     fn start() -> Self {
         let mut server = Command::new("Xvfb")
             .args([
+                "-noreset",
                 "-displayfd",
                 "1",
                 "-screen",

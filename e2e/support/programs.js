@@ -135,7 +135,8 @@ export class Screen extends Program {
   /** On this display (`:7`), or on one that is free. */
   static async start(width = 1280, height = 720, display = undefined) {
     const named = display === undefined ? [] : [display];
-    const args = [...named, '-displayfd', '3', '-screen', '0', `${width}x${height}x24`, '-nolisten', 'tcp'];
+    // Left to itself it begins anew when its last client goes, and turns away who comes in that instant.
+    const args = [...named, '-noreset', '-displayfd', '3', '-screen', '0', `${width}x${height}x24`, '-nolisten', 'tcp'];
     const screen = new Screen('Xvfb', args, { stdio: ['ignore', 'pipe', 'pipe', 'pipe'] });
     let number = '';
     screen.child.stdio[3].on('data', (data) => (number += data));
