@@ -28,6 +28,7 @@ const MAX_NAME = 200;
 export class Control {
   /** What the partner has said of itself; null until it says hello. @type {Machine | null} */
   machine = null;
+  #isGreeted = false;
   /** Its last figures, in words. */
   statistics = '';
   /** What became of the last wish, in words. */
@@ -39,6 +40,18 @@ export class Control {
   /** Whether it answers a request. @param {Ask['request']} request */
   knows(request) {
     return this.machine !== null && this.machine.requests.includes(request);
+  }
+
+  /**
+   * Takes the place of the control of an earlier connection to the same client: what was chosen there
+   * goes on, and what was said is not forgotten.
+   *
+   * @param {Control} earlier
+   */
+  succeed(earlier) {
+    this.machine = known(earlier.machine, this.machine);
+    this.statistics ||= earlier.statistics;
+    this.outcome ||= earlier.outcome;
   }
 
   /**
@@ -73,13 +86,14 @@ export class Control {
 
   /** @param {Record<string, unknown>} said @returns {string[]} */
   #onHello(said) {
-    if (said.version !== VERSION || this.machine !== null) return [];
+    if (said.version !== VERSION || this.#isGreeted) return [];
+    this.#isGreeted = true;
     const { sources, bitrate_kbps: bitrate } = said;
-    this.machine = {
+    this.machine = known(this.machine, {
       requests: texts(said.requests),
       sources: { video: texts(field(sources, 'video')), audio: texts(field(sources, 'audio')) },
       bitrate: { min: number(field(bitrate, 'min')), max: number(field(bitrate, 'max')) },
-    };
+    });
     return this.knows('statistics') ? [this.ask({ request: 'statistics', interval_ms: INTERVAL_MS })] : [];
   }
 
@@ -91,6 +105,16 @@ export class Control {
     if (ask.request === 'statistics') return;
     this.outcome = problem === null ? describeDone(ask) : `That did not work: ${problem}.`;
   }
+}
+
+/**
+ * What was said before where the same is said again: one object stands for one machine.
+ *
+ * @param {Machine | null} before
+ * @param {Machine | null} now
+ */
+function known(before, now) {
+  return now === null || JSON.stringify(before) === JSON.stringify(now) ? before : now;
 }
 
 /** @param {string} text @returns {Record<string, unknown> | null} */

@@ -185,6 +185,7 @@ async function replacePeer() {
   const [first, next] = [peer, second];
   if (first === null || next === null) return;
   [peer, second] = [next, null];
+  next.control.succeed(first.control);
   heard = { received: 0, at: performance.now() };
   await Promise.race([next.flowing, new Promise((resolve) => setTimeout(resolve, FLOWING_MS))]);
   if (peer === next) {

@@ -59,3 +59,27 @@ test('a hello of the wrong shape upsets nothing', () => {
   assert.deepEqual(control.machine, { requests: [], sources: { video: [], audio: [] }, bitrate: { min: 0, max: 0 } });
   assert.equal(control.knows('switch'), false);
 });
+
+test('over another connection to the same client, what was said and chosen goes on', () => {
+  const first = new Control();
+  first.hear(text(HELLO));
+  first.hear(text({ type: 'statistics', sent: { fps: 30, video_kbps: 1000, loss_percent: 0 } }));
+  const { id } = JSON.parse(first.ask({ request: 'key-frame' }));
+  first.hear(text({ type: 'ok', id }));
+  for (const isEarly of [true, false]) {
+    const second = new Control();
+    if (isEarly) second.hear(text(HELLO));
+    second.succeed(first);
+    assert.equal(second.machine, first.machine, 'it is the same machine');
+    assert.equal(second.statistics, first.statistics);
+    assert.equal(second.outcome, first.outcome);
+    if (!isEarly) assert.equal(second.hear(text(HELLO)).length, 1, 'statistics are asked for again');
+    assert.equal(second.machine, first.machine);
+    assert.deepEqual(second.hear(text(HELLO)), [], 'one hello is enough');
+  }
+  const other = new Control();
+  other.hear(text({ ...HELLO, sources: { video: ['camera'], audio: [] } }));
+  const { machine } = other;
+  other.succeed(first);
+  assert.equal(other.machine, machine, 'what it says now is what counts');
+});
