@@ -9,5 +9,6 @@ pub mod payload;
 pub mod plan;
 pub mod put;
 pub mod recorder;
+mod succession;
 mod tape;
 mod tracks;

@@ -15,6 +15,7 @@ use gst::prelude::*;
 use gst_app::AppSrc;
 
 use super::plan::{self, Note, Recording};
+use super::succession::{Succession, Verdict};
 use super::tape::{self, Piece, Place, Tape};
 use super::tracks::Tracks;
 use crate::capture::{Timeline, Track};
@@ -65,6 +66,7 @@ impl Recorder {
         let writer = Writer {
             tapes: tapes(recording),
             zero: None,
+            succession: Succession::default(),
             tracks: Tracks::new(timeline)?,
             dropped: dropped.clone(),
         };
@@ -180,6 +182,7 @@ struct Writer {
     tapes: Vec<(Direction, Tape)>,
     /// The beginning of the recording.
     zero: Option<gst::ClockTime>,
+    succession: Succession,
     tracks: Tracks,
     dropped: [Arc<AtomicU64>; 2],
 }
@@ -207,9 +210,14 @@ impl Writer {
         notes
     }
 
-    fn take(&mut self, direction: Direction, piece: Piece, notes: &mut Vec<Note>) {
+    fn take(&mut self, direction: Direction, mut piece: Piece, notes: &mut Vec<Note>) {
         let zero = *self.zero.get_or_insert(piece.at);
         let place = piece.place;
+        match self.succession.judge(direction, &mut piece) {
+            Verdict::Take => {}
+            Verdict::Leave => return,
+            Verdict::Ask => return self.tracks.ask(direction, place),
+        }
         if let Some(tape) = self.tape(direction)
             && tape.take(piece, zero, notes)
         {

@@ -36,6 +36,8 @@ pub(super) type Place = (Kind, usize);
 #[derive(Debug)]
 pub(super) struct Piece {
     pub(super) place: Place,
+    /// By which of all ways into the recorder it came, counted from 0.
+    pub(super) way: usize,
     pub(super) at: gst::ClockTime,
     pub(super) is_key: bool,
     /// What a file's head has to say of the track; with key frames.

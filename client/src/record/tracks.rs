@@ -1,5 +1,6 @@
 //! The ways of encoded frames into a recorder: one for each track.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context as _, ensure};
@@ -16,8 +17,10 @@ use crate::timeline::on_timeline;
 /// What may wait for a parser, which does not block.
 const MAX_WAITING_FRAMES: u64 = 64;
 
-/// How many tracks there are at the most, all together.
+/// How many tracks there are at the most, all together, and by how many ways each may come at a time:
+/// for a while by the connection that was and by the one that takes its place.
 const MAX_WAYS: usize = 16;
+const MAX_WAYS_OF_A_TRACK: usize = 2;
 
 /// All ways into one recorder. Cheap to clone: all clones are one.
 #[derive(Clone, Debug)]
@@ -28,9 +31,12 @@ struct Inner {
     pipeline: gst::Pipeline,
     /// On no frame's way.
     ways: Mutex<Vec<Way>>,
+    /// How many ways there were.
+    count: AtomicUsize,
 }
 
 struct Way {
+    elements: [gst::Element; 3],
     direction: Direction,
     place: Place,
     ask: Box<dyn Fn() + Send + Sync>,
@@ -51,6 +57,7 @@ impl Tracks {
         Ok(Self(Arc::new(Inner {
             pipeline,
             ways: Mutex::default(),
+            count: AtomicUsize::new(0),
         })))
     }
 
@@ -72,7 +79,9 @@ impl Tracks {
         take: impl Fn(Piece) -> bool + Send + Sync + 'static,
     ) -> Result<AppSrc, anyhow::Error> {
         // A connection that takes the place of another brings its own ways.
+        self.make_room(direction, place);
         ensure!(self.0.ways().len() < MAX_WAYS, "there are too many tracks");
+        let way = self.0.count.fetch_add(1, Ordering::Relaxed);
         let encoding = Encoding::of(codec);
         let source = AppSrc::builder()
             .format(gst::Format::Time)
@@ -87,27 +96,44 @@ impl Tracks {
             .async_(false)
             .max_buffers(4)
             .build();
-        sink.set_callbacks(pieces(encoding, place, take));
+        sink.set_callbacks(pieces(encoding, (place, way), take));
         let pipeline = &self.0.pipeline;
-        pipeline.add_many([
-            source.upcast_ref::<gst::Element>(),
-            parser.upcast_ref(),
-            sink.upcast_ref(),
-        ])?;
-        gst::Element::link_many([
-            source.upcast_ref::<gst::Element>(),
-            parser.upcast_ref(),
-            sink.upcast_ref(),
-        ])?;
-        sink.sync_state_with_parent()?;
-        parser.sync_state_with_parent()?;
-        source.sync_state_with_parent()?;
+        let elements: [gst::Element; 3] = [source.clone().upcast(), parser.upcast(), sink.upcast()];
+        pipeline.add_many(&elements)?;
+        gst::Element::link_many(&elements)?;
+        // What is behind is ready before what is in front of it.
+        for element in elements.iter().rev() {
+            element.sync_state_with_parent()?;
+        }
         self.0.ways().push(Way {
+            elements,
             direction,
             place,
             ask: Box::new(ask),
         });
         Ok(source)
+    }
+
+    /// Takes the ways of a track down of which there have to be fewer before one more can come: the
+    /// connections they belong to are over.
+    fn make_room(&self, direction: Direction, place: Place) {
+        let mut ways = self.0.ways();
+        let is_its = |way: &Way| way.direction == direction && way.place == place;
+        let its = ways.iter().filter(|way| is_its(way)).count();
+        let mut surplus = (its + 1).saturating_sub(MAX_WAYS_OF_A_TRACK);
+        let over: Vec<_> = ways
+            .extract_if(.., |way| {
+                let is_over = surplus > 0 && is_its(way);
+                surplus -= usize::from(is_over);
+                is_over
+            })
+            .collect();
+        drop(ways);
+        for element in over.iter().flat_map(|way| &way.elements) {
+            // The one in front comes first, so that nothing pushes into what is gone.
+            let _ = element.set_state(gst::State::Null);
+            let _ = self.0.pipeline.remove(element);
+        }
     }
 
     /// Asks for a key frame of a track.
@@ -161,7 +187,7 @@ fn parser(encoding: Encoding) -> &'static str {
 
 fn pieces(
     encoding: Encoding,
-    place: Place,
+    place: (Place, usize),
     take: impl Fn(Piece) -> bool + Send + Sync + 'static,
 ) -> AppSinkCallbacks {
     let mut is_behind = false;
@@ -181,7 +207,7 @@ fn pieces(
         .build()
 }
 
-fn piece(sample: &gst::Sample, encoding: Encoding, place: Place) -> Option<Piece> {
+fn piece(sample: &gst::Sample, encoding: Encoding, (place, way): (Place, usize)) -> Option<Piece> {
     let frame = on_timeline(sample)?;
     let at = frame.pts()?;
     let is_key = !encoding.is_picture() || !frame.flags().contains(gst::BufferFlags::DELTA_UNIT);
@@ -193,6 +219,7 @@ fn piece(sample: &gst::Sample, encoding: Encoding, place: Place) -> Option<Piece
     };
     Some(Piece {
         place,
+        way,
         at,
         is_key,
         form,
@@ -234,4 +261,46 @@ fn channels(caps: Option<&gst::CapsRef>) -> u8 {
 fn codec_data(caps: Option<&gst::CapsRef>) -> Option<Vec<u8>> {
     let data = caps?.structure(0)?.get::<gst::Buffer>("codec_data").ok()?;
     Some(data.map_readable().ok()?.to_vec())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::sync_channel;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::media::Kind;
+
+    const LIMIT: Duration = Duration::from_secs(10);
+
+    #[test]
+    fn as_many_connections_as_it_takes_bring_a_track_one_after_the_other() {
+        gst::init().expect("GStreamer is installed");
+        let tracks = Tracks::new(&Timeline::default()).expect("a pipeline");
+        let (taken, pieces) = sync_channel(1);
+        for number in 0..2 * MAX_WAYS {
+            let taken = taken.clone();
+            let way = tracks
+                .way(
+                    Direction::Received,
+                    (Kind::Audio, 0),
+                    Codec::Opus,
+                    || {},
+                    move |piece| taken.try_send(piece.way).is_ok(),
+                )
+                .expect("there is room for another way");
+            way.set_caps(Some(
+                &gst::Caps::builder("audio/x-opus")
+                    .field("channels", 2)
+                    .build(),
+            ));
+            let mut frame = gst::Buffer::from_slice([0_u8; 10]);
+            let description = frame.get_mut().expect("nobody else has it");
+            description.set_pts(gst::ClockTime::from_mseconds(20));
+            way.push_buffer(frame).expect("it is taken");
+            assert_eq!(pieces.recv_timeout(LIMIT), Ok(number));
+            assert!(tracks.0.ways().len() <= MAX_WAYS_OF_A_TRACK);
+            assert!(tracks.0.pipeline.children().len() <= 3 * MAX_WAYS_OF_A_TRACK);
+        }
+    }
 }
