@@ -28,12 +28,31 @@ test('no TURN server lends an address, and there is no other way: it ends in gat
   const relay = await stage.relay();
   const cam = await stage.client(relay, ['--our-id', 'cam']);
   const args = ['--peer-id', 'cam', '--ice-policy', 'relay', '--turn', `turn://alice:wander@${ADDRESS}:3478`];
+  const began = performance.now();
   const failed = await failing(relay, args);
   assert.deepEqual([failed.exit_code, failed.stage], [12, 'gathering'], failed.reason);
   assert.match(failed.reason, /No TURN server lent this end an address/);
+  // Nobody waits for what cannot come: that would take twenty seconds.
+  const tookMs = performance.now() - began;
+  t.diagnostic(`the call failed after ${(tookMs / 1000).toFixed(1)} s`);
+  assert.ok(tookMs < 18_000, `${tookMs} ms`);
   const ended = await cam.report('ended');
   assert.equal(ended.stage, 'ice', ended.reason);
   assert.match(ended.reason, /the other one told of no address/);
+});
+
+test('TURN servers alone are allowed, and none is known: a call ends in gathering before it is offered', async (t) => {
+  const stage = new Stage(t);
+  const relay = await stage.relay();
+  const cam = await stage.client(relay, ['--our-id', 'cam', '--ice-policy', 'relay']);
+  const failed = await failing(relay, ['--peer-id', 'cam', '--ice-policy', 'relay']);
+  assert.deepEqual([failed.exit_code, failed.stage], [12, 'gathering'], failed.reason);
+  assert.match(failed.reason, /allows for TURN servers alone, and none is named; name one with --turn/);
+  const caller = await stage.client(relay, ['--peer-id', 'cam', '--audio', 'none']);
+  const ended = await cam.report('ended', { where: ({ stage: where }) => where === 'gathering' });
+  assert.match(ended.reason, /allows for TURN servers alone, and none is named/);
+  assert.equal((await caller.exit).code, 12);
+  await cam.report('registered', { after: cam.reports.indexOf(ended) });
 });
 
 test('UDP is blocked between the two: it ends in ICE, with what was tried', async (t) => {

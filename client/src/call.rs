@@ -297,6 +297,7 @@ impl Client {
             .unwrap_or_default()
             .with_patience(self.config.patience);
         let ending = self.handle(Event::Tick(silence));
+        let ending = ending.or_else(|| self.give_up_hope());
         ending.or_else(|| self.look_around())
     }
 

@@ -35,6 +35,8 @@ pub struct Progress {
     pub turn_servers: usize,
     /// Whether no other way than a TURN server may be used.
     pub relay_alone: bool,
+    /// Whether this end has found all the candidates there are.
+    pub is_gathered: bool,
     /// How far ICE is.
     pub ice: Step,
     /// How far DTLS is.
@@ -99,6 +101,16 @@ pub fn candidate_type(line: &str) -> Option<&str> {
     words.next()
 }
 
+/// What is wrong with an end that may go through TURN servers alone and knows of none.
+pub const NO_TURN_SERVER: &str = "This end has no way to be reached: --ice-policy relay allows for \
+                                  TURN servers alone, and none is named; name one with --turn.";
+
+/// Whether a connection cannot come about any more: this end has told the other one of no address, and
+/// will tell of none.
+pub fn is_hopeless(progress: &Progress) -> bool {
+    progress.is_agreed && progress.is_gathered && progress.relay_alone && progress.ours.is_empty()
+}
+
 /// Which stage a connection that is not up has failed in, and why; `None` while it is not a matter of
 /// the connection, but of the two ends agreeing on one.
 pub fn of_connecting(progress: &Progress) -> Option<(Stage, String)> {
@@ -127,10 +139,7 @@ fn without_path(progress: &Progress) -> (Stage, String) {
     let Progress { ours, theirs, .. } = *progress;
     if ours.is_empty() && progress.relay_alone {
         let sentence = match progress.turn_servers {
-            0 => {
-                "This end has no way to be reached: --ice-policy relay allows for TURN servers \
-                 alone, and none is named; name one with --turn."
-            }
+            0 => NO_TURN_SERVER,
             _ => {
                 "No TURN server lent this end an address, and --ice-policy relay allows for no \
                  other way; is the user or the password wrong? --check says so."
@@ -253,6 +262,29 @@ mod tests {
         });
         assert_eq!(stage, Stage::Gathering);
         assert!(sentence.contains("password wrong"), "{sentence}");
+    }
+
+    #[test]
+    fn what_has_told_of_no_address_and_will_tell_of_none_is_hopeless() {
+        let hopeless = Progress {
+            ours: Candidates::default(),
+            relay_alone: true,
+            is_gathered: true,
+            ..agreed()
+        };
+        assert!(is_hopeless(&hopeless));
+        for change in [
+            |progress: &mut Progress| progress.ours.relay = 1,
+            // The other end may see where we are.
+            |progress: &mut Progress| progress.relay_alone = false,
+            |progress: &mut Progress| progress.is_gathered = false,
+            // The other end is not asked yet, and has a right to know why nothing came of it.
+            |progress: &mut Progress| progress.is_agreed = false,
+        ] {
+            let mut progress = hopeless.clone();
+            change(&mut progress);
+            assert!(!is_hopeless(&progress), "{progress:?}");
+        }
     }
 
     #[test]

@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 
 use crate::addresses;
 use crate::capture::Capture;
+use crate::config::IcePolicy;
+use crate::diagnosis;
 use crate::failure::{Failure, FailureKind};
 use crate::ice_servers::IceServers;
 use crate::media::Kind;
@@ -76,8 +78,13 @@ impl Link {
     /// Makes a connection; `listener` hears of everything that becomes of it.
     ///
     /// # Errors
-    /// When there is no webrtcbin to be had.
+    /// When there is no webrtcbin to be had, or it could lead nowhere.
     pub fn new(number: u64, settings: &PeerSettings, listener: Listener) -> Result<Self, Failure> {
+        if settings.ice_policy == IcePolicy::Relay && settings.ice.turn.is_empty() {
+            let failure = Failure::new(FailureKind::ConnectionFailed, diagnosis::NO_TURN_SERVER);
+            let stage = Some(diagnosis::Stage::Gathering);
+            return Err(Failure { stage, ..failure });
+        }
         let peer = PeerConnection::new(settings, Arc::clone(&listener))
             .map_err(|error| Failure::new(FailureKind::Other, format!("{error:#}")))?;
         let began = now();

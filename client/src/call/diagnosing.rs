@@ -6,7 +6,7 @@ use super::Client;
 use crate::diagnosis::{self, Carried, Stage};
 use crate::failure::{Failure, FailureKind};
 use crate::report::{Party, Report};
-use crate::session::Ending;
+use crate::session::{Ending, Event, Happening, Place};
 use crate::stats::Counters;
 
 /// When nothing is seen or heard for so long after a connection is up, something is wrong with it.
@@ -23,6 +23,9 @@ impl Client {
     }
 
     fn explained(&self, by: Party, mut failure: Failure) -> Failure {
+        if failure.stage.is_some() {
+            return failure;
+        }
         if failure.kind != FailureKind::ConnectionFailed {
             failure.stage = stage_of(failure.kind);
             return failure;
@@ -46,6 +49,20 @@ impl Client {
             Party::Us | Party::Network => reason,
         };
         failure
+    }
+
+    /// Ends a call at once that cannot be connected any more.
+    pub(super) fn give_up_hope(&mut self) -> Option<Ending> {
+        let link = &self.call.as_ref()?.link;
+        let progress = (!link.is_up()).then(|| link.peer.progress())?;
+        if !diagnosis::is_hopeless(&progress) {
+            return None;
+        }
+        let (stage, sentence) = diagnosis::of_connecting(&progress)?;
+        let failure = Failure::new(FailureKind::ConnectionFailed, sentence);
+        let stage = Some(stage);
+        let failed = Happening::Failed(Failure { stage, ..failure });
+        self.handle(Event::Peer(Place::First, failed))
     }
 
     /// Says once in a call that nothing is seen or heard of the other side, though it should be.

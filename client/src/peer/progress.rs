@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use gst::prelude::*;
 use gst_webrtc::{
     WebRTCDTLSTransport, WebRTCDTLSTransportState as DtlsState,
-    WebRTCICEConnectionState as IceState, WebRTCRTPTransceiver, WebRTCSessionDescription,
+    WebRTCICEConnectionState as IceState, WebRTCICEGatheringState as GatheringState,
+    WebRTCRTPTransceiver, WebRTCSessionDescription,
 };
 
 use crate::diagnosis::{Candidates, Progress, Step, candidate_type};
@@ -63,6 +64,8 @@ impl Seen {
         let remote = description(webrtc, "remote-description");
         Progress {
             is_agreed: remote.is_some() && description(webrtc, "local-description").is_some(),
+            is_gathered: webrtc.property::<GatheringState>("ice-gathering-state")
+                == GatheringState::Complete,
             ours: self.ours.read(),
             theirs: self.theirs.read(),
             ice: ice(webrtc),
