@@ -4,7 +4,10 @@
 import test from 'node:test';
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import {
+  mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, statfsSync, symlinkSync, truncateSync, writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Program } from './support/process.js';
@@ -233,6 +236,60 @@ test('what a receiver does not take is said at both ends, and the sender fails',
   assert.match((await refused.report('file')).problem, /takes no files; start it with --receive-dir/);
   assert.match((await deaf.report('file')).problem, /no files are taken here/);
   await deaf.stop();
+});
+
+test('a disk that gets full ends a file and not the call, and the file goes on when there is room', async (t) => {
+  const stage = new Stage(t);
+  let inbox = '';
+  t.after(() => spawnSync('umount', ['-l', inbox]));
+  const home = temporary(t);
+  inbox = join(home, 'in');
+  mkdirSync(inbox);
+  const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=64m', 'tmpfs', inbox]);
+  if (mounted.status !== 0) return t.skip('no file system can be mounted here');
+  const relay = await stage.relay();
+  const big = join(home, 'big.bin');
+  writeFileSync(big, randomBytes(48 << 20));
+  const huge = join(home, 'huge.bin');
+  writeFileSync(huge, '');
+  truncateSync(huge, 80 << 20);
+  const small = ['--width', '320', '--height', '180'];
+  const receiver = await stage.client(relay, ['--our-id', 'in', ...small, '--receive-dir', inbox]);
+  const send = (files, media) => stage.keep(Promise.resolve(new Client(relay,
+    ['--peer-id', 'in', ...media, ...files.flatMap((file) => ['--send-file', file])])));
+  const sender = await send([huge, big], ['--video', 'test', '--audio', 'none', ...small]);
+
+  // What never had room is not begun; what had room at first is not there in the end.
+  const isOf = (name) => ({ where: (report) => report.name === name });
+  for (const client of [sender, receiver]) assert.match((await client.report('file', isOf('huge.bin'))).problem, /the disk .*is full/);
+  const part = await until('a part has arrived', () => readdirSync(inbox).find((name) => (
+    name.startsWith('big.bin.') && statSync(join(inbox, name)).size > 1 << 20
+  )));
+  const { bavail, bsize } = statfsSync(inbox);
+  const filler = join(inbox, 'filler');
+  assert.equal(spawnSync('fallocate', ['-l', String(bavail * bsize - (4 << 20)), filler]).status, 0);
+  const refused = await receiver.report('file', isOf('big.bin'));
+  assert.match(refused.problem, /the disk is full/);
+  const told = await sender.report('file', isOf('big.bin'));
+  assert.match(told.problem, /the disk of the other side is full/);
+  assert.deepEqual(readdirSync(inbox).sort(), [part, 'filler'].sort(), 'nothing has the name of the file');
+  for (const client of [sender, receiver]) {
+    assert.ok((await client.rates(2)).at(-1).sent.fps > 5, 'the call goes on');
+    assert.equal(client.reports.some(({ event }) => event === 'ended'), false);
+  }
+  const kept = statSync(join(inbox, part)).size;
+  const mark = receiver.mark;
+  await sender.stop();
+  await receiver.report('registered', { after: mark });
+
+  rmSync(filler);
+  const again = await send([big], NO_MEDIA);
+  assert.deepEqual(await again.exit, { code: 0, signal: null }, again.errors.join('\n'));
+  const arrived = await receiver.report('file', { after: mark });
+  t.diagnostic(`full after ${kept} bytes, went on after ${arrived.resumed_at}`);
+  assert.equal(arrived.resumed_at, kept, 'what had arrived was good');
+  assert.deepEqual(readdirSync(inbox), ['big.bin']);
+  assert.equal(sum(join(inbox, 'big.bin')), sum(big));
 });
 
 /** Offers files from a page, with names of the page's choice, and says what becomes of each. */
