@@ -94,9 +94,11 @@ test('one who only receives takes any codec', async (t) => {
   const sender = await stage.client(relay, [...SMALL, '--our-id', 'cam', '--video-codec', 'vp9']);
   for (const extra of [[], ['--request-offer']]) {
     const args = ['--peer-id', 'cam', '--video', 'none', '--audio', 'none', '--video-codec', 'vp8', ...extra];
+    const after = sender.mark;
     const viewer = await stage.client(relay, args);
     await receives(viewer, 'VP9');
     await viewer.stop();
+    await sender.free({ after });
   }
   assert.deepEqual(sender.reports.filter(({ event }) => event === 'failed'), []);
 });
@@ -125,9 +127,8 @@ test('where there is no codec in common, both sides say which there are', async 
     const failed = await failing(relay, ['--peer-id', 'cam', '--video-codec', 'h264,av1', ...extra]);
     assert.equal(failed.exit_code, 11);
     assert.match(failed.reason, /does not take H\.264 or AV1, and could do VP8, VP9; name another with --video-codec/);
-    const ended = await waiting.report('ended', { after });
+    const ended = await waiting.free({ after });
     assert.match(ended.reason, /does not take VP8 or VP9, and could do H\.264, AV1|hung up before/);
-    await waiting.report('registered', { after: waiting.reports.indexOf(ended) });
   }
 });
 
@@ -156,7 +157,7 @@ test('what is lost on the way is sent again, also in a codec that is not the fir
     const stats = [...(await globalThis.aldis.pc.getStats()).values()];
     return stats.find(({ type, kind }) => type === 'inbound-rtp' && kind === 'video').retransmittedPacketsReceived;
   });
-  await until('packets come a second time', async () => (await again()) > 10, 40_000);
+  await until('packets come a second time', async () => (await again()) > 10);
 });
 
 test('sound has the bit rate that was asked for, and next to none when it is silent', async (t) => {
@@ -171,6 +172,7 @@ test('sound has the bit rate that was asked for, and next to none when it is sil
   await kbps(poor, 120, 220);
   await kbps(rich, 15, 45);
   await poor.stop();
+  await rich.free();
   await stage.client(relay, ['--peer-id', 'rich', ...SMALL, '--audio', silence, '--opus-dtx']);
   await rich.report('first-frame-received', { after: rich.mark, where: ({ kind }) => kind === 'audio' });
   await kbps(rich, 0, 3);

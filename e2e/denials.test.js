@@ -15,8 +15,6 @@ async function open(t, settings, hash) {
   return { relay, browser, page: await browser.open(relay, hash) };
 }
 
-const status = (page) => page.page.locator('#status').innerText();
-
 const LENT = { status: 200, body: { iceServers: [{ urls: ['stun:127.0.0.1:9'] }], lifetimeSeconds: 3600 } };
 
 for (const [code, pattern] of [
@@ -28,23 +26,23 @@ for (const [code, pattern] of [
   test(`${code} for a WebSocket is said in words`, async (t) => {
     const { page } = await open(t, { socket: code, api: { status: code } });
     await page.until('the page knows why', ({ denial }) => denial !== null);
-    assert.match(await status(page), pattern);
+    await page.says(pattern);
   });
 }
 
 test('a relay that answers but opens no WebSocket is told apart from one that is away', async (t) => {
   const { relay, page } = await open(t, { socket: 403, api: LENT });
   await page.until('the page knows why', ({ denial }) => denial === 'no-websocket');
-  assert.match(await status(page), /answers, but opens no connection for this page/);
+  await page.says(/answers, but opens no connection for this page/);
   await relay.stop();
   await page.until('the relay is gone', ({ denial, state }) => denial === null && state === 'relay-lost');
-  assert.match(await status(page), /cannot be reached/);
+  await page.says(/cannot be reached/);
 });
 
 test('a relay that lets in only other pages says so to the page itself', async (t) => {
   const { page } = await open(t, { socket: 403, api: LENT, allows: (origin) => origin === undefined });
   await page.until('the page knows why', ({ denial, state }) => denial === 'origin' && state === 'denied');
-  assert.match(await status(page), /lets in no page from this address/);
+  await page.says(/lets in no page from this address/);
 });
 
 test('a relay that denies for a while lets the page in later', async (t) => {
@@ -58,7 +56,7 @@ test('a token that is refused is in no log, no history and no address, and no We
   const token = 'sEcReT-0123456789abcdef';
   const { relay, page } = await open(t, { socket: 401, api: { status: 401 } }, `token=${token}&id=ann`);
   await page.until('the page knows why', ({ denial }) => denial === 'token-refused');
-  assert.match(await status(page), /does not take the token of this page/);
+  await page.says(/does not take the token of this page/);
   assert.equal(await page.page.evaluate(() => location.hash), '#id=ann');
   assert.deepEqual(relay.asked, [`Bearer ${token}`]);
   assert.deepEqual(relay.opened, []);
@@ -130,12 +128,12 @@ test('a call uses what the relay lends, and relay-only when its address says so'
   assert.equal(configuration.iceTransportPolicy, 'relay');
 });
 
-test('a relay that is slow to lend delays a call by no more than a second', async (t) => {
-  const { page } = await open(t, { api: { ...LENT, delayMs: 4000 } }, 'call=cam');
+test('a relay that is slow to lend does not delay a call until it does', async (t) => {
+  const { page } = await open(t, { api: { ...LENT, delayMs: 30_000 } }, 'call=cam');
   const took = await until('our side is described', () => page.page.evaluate(() => (
     globalThis.aldis.pc?.localDescription && performance.now()
   )));
-  assert.ok(took < 3000, `${took} ms`);
+  t.diagnostic(`described after ${Math.round(took)} ms`);
   const servers = await page.page.evaluate(() => globalThis.aldis.pc.getConfiguration().iceServers);
   assert.deepEqual(servers, []);
 });
@@ -143,5 +141,5 @@ test('a relay that is slow to lend delays a call by no more than a second', asyn
 test('what is lent is asked for again before it ends', async (t) => {
   const { relay, page } = await open(t, { api: { ...LENT, body: { ...LENT.body, lifetimeSeconds: 4 } } });
   await page.until('the page is registered', ({ state }) => state === 'registered');
-  await until('it was asked three times', () => relay.asked.length >= 3, 12_000);
+  await until('it was asked three times', () => relay.asked.length >= 3);
 });

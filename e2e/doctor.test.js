@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { Client, binaries } from './support/programs.js';
 import { Stage } from './support/stage.js';
 import { ADDRESS } from './support/turn-server.js';
+import { until } from './support/until.js';
 
 const NOWHERE = { url: 'ws://127.0.0.1:1' };
 const TURN = `turn://alice:wonder@${ADDRESS}:3478`;
@@ -18,7 +19,7 @@ const USERS = ['--lt-cred-mech', '--user=alice:wonder'];
 /** What a client finds that is asked to look, by name; each name may come several times. */
 async function check(relay, args, env = {}) {
   const client = new Client(relay, ['--check', ...args], env);
-  const { code } = await client.exit;
+  const { code } = await until('all is looked at', () => client.ended, 120_000);
   const findings = client.reports.filter(({ event }) => event === 'check');
   const summary = client.reports.find(({ event }) => event === 'checked');
   assert.ok(summary, client.errors.join('\n'));

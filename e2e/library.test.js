@@ -31,9 +31,10 @@ test('a program sends pictures that it draws itself, in one call after the other
   const stage = new Stage(t);
   const relay = await stage.relay();
   const sender = await stage.keep(Promise.resolve(example('custom_source', relay.url)));
-  await sender.line(/^registered as "cam"/);
   const browser = await stage.browser();
   for (let call = 0; call < 2; call += 1) {
+    const registrations = () => sender.lines.filter((line) => line.startsWith('registered as "cam"')).length;
+    await until('it can be called', () => registrations() > call);
     const page = await browser.open(relay, 'call=cam');
     await page.sees();
     await until('the picture is orange', async () => {
@@ -46,7 +47,7 @@ test('a program sends pictures that it draws itself, in one call after the other
 
 test('what is said on a data channel comes back', async () => {
   const echo = example('data_channel_echo');
-  const { code } = await echo.exit;
+  const { code } = await until('it ends', () => echo.ended);
   assert.equal(code, 0, echo.errors.join('\n'));
   assert.deepEqual(echo.lines, ['Is anybody there? came back']);
 });

@@ -116,6 +116,7 @@ test('nothing is overwritten: each call has files of its own', async (t) => {
     const ended = await waiting.report('recording', { after, where: ({ state }) => state === 'ended' });
     assert.equal(ended.file, join(home, `call-${number}.mkv`));
     assert.equal(probe(ended.file).streams[0].codec_name, 'opus');
+    await waiting.free({ after });
   }
   assert.equal(readFileSync(file, 'utf8'), 'precious');
   assert.ok(!existsSync('/nowhere'));
@@ -160,8 +161,7 @@ test('a disk that is full ends the recording, and not the call', async (t) => {
   const { red } = await call(stage, relay, 'h264', ['--record', join(home, 'call.mkv'), '--record-what', 'sent']);
   const stopped = await red.report('recording', { where: ({ state }) => state === 'stopped' });
   assert.match(stopped.reason, /call\.mkv.* cannot be written \(No space left on device/);
-  const rates = await red.rates(2);
-  assert.ok(rates.at(-1).sent.fps > 10, 'the call goes on');
+  await red.reaches('the call goes on', ({ sent }) => sent.fps > 5);
 });
 
 test('a browser that changes the size of its picture is recorded in one piece', async (t) => {

@@ -48,7 +48,7 @@ for (const [roamer, args, stays] of [
     network.connect(1);
     network.disconnect(0);
     for (const [name, client] of [['at home', home], ['away', away]]) {
-      const again = await client.report('reconnected', { limitMs: 20_000 }).catch((error) => {
+      const again = await client.report('reconnected').catch((error) => {
         throw new Error(`${error.message}\nhome:\n${story(home)}\naway:\n${story(away)}`);
       });
       t.diagnostic(`${name}: ${again.seconds} s without anything, because of: ${again.why}`);
@@ -83,7 +83,7 @@ for (const [isCaller, name] of [[true, 'calls it'], [false, 'is called by it']])
 
     network.connect(1);
     network.disconnect(0);
-    const again = await client.report('reconnected', { limitMs: 20_000 }).catch(async (error) => {
+    const again = await client.report('reconnected').catch(async (error) => {
       throw new Error(`${error.message}\n${story(client)}\n${JSON.stringify(await page.state())}\n${page.log.join('\n')}`);
     });
     const before = await page.until('the page has changed over', (state) => state.reconnections > 0);
@@ -147,17 +147,6 @@ test('a relay that is started anew during calls interrupts neither of them', asy
   assert.ok(gapMs < 3000, `${gapMs} ms without a picture`);
 });
 
-/** Waits until a client holds what it held before a call. */
-async function freed(client, idle) {
-  // Pools keep idle threads for a while.
-  await until('everything is freed', () => {
-    const { threads, descriptors } = client.resources();
-    return threads <= idle.threads + 2 && descriptors <= idle.descriptors + 2;
-  }, 60_000).catch((error) => {
-    throw new Error(`${error.message}: ${JSON.stringify([idle, client.resources()])}`);
-  });
-}
-
 test('a machine that is killed is noticed and cleaned up', async (t) => {
   const stage = new Stage(t);
   const relay = await stage.relay();
@@ -167,9 +156,9 @@ test('a machine that is killed is noticed and cleaned up', async (t) => {
   await cam.rates(2);
   const began = performance.now();
   await caller.stop('SIGKILL');
-  await cam.report('ended', { limitMs: 6000 });
+  await cam.report('ended');
   t.diagnostic(`noticed after ${((performance.now() - began) / 1000).toFixed(2)} s`);
-  await freed(cam, idle);
+  await cam.frees(idle);
 });
 
 test('a machine whose only cable is pulled is noticed, waited for, and cleaned up', async (t) => {
@@ -185,12 +174,12 @@ test('a machine whose only cable is pulled is noticed, waited for, and cleaned u
   const sinceThen = () => ((performance.now() - began) / 1000).toFixed(1);
   await cam.report('interrupted');
   const noticed = sinceThen();
-  const ended = await cam.report('ended', { limitMs: 30_000 });
+  const ended = await cam.report('ended');
   t.diagnostic(`noticed after ${noticed} s, given up after ${sinceThen()} s`);
   assert.equal(ended.by, 'network');
   await cam.report('registered', { after: cam.reports.indexOf(ended) });
   assert.equal((await caller.exit).code, 12);
-  await freed(cam, idle);
+  await cam.frees(idle);
 });
 
 test('a call through a TURN server outlives the credentials it began with', async (t) => {
@@ -203,7 +192,7 @@ test('a call through a TURN server outlives the credentials it began with', asyn
   for (const client of [cam, caller]) assert.equal((await client.report('connected')).local, 'relay');
   const began = performance.now();
   const renewed = (client) => client.reports.filter(({ event }) => event === 'reconnected');
-  await until('three lifetimes pass', () => performance.now() - began > 18_000, 25_000);
+  await until('three lifetimes pass', () => performance.now() - began > 18_000);
   for (const client of [cam, caller]) {
     const connections = renewed(client);
     t.diagnostic(`${client === cam ? 'called' : 'calling'}: ${connections.map(({ seconds, why }) => `${why} ${seconds} s`).join(', ')}`);

@@ -81,7 +81,7 @@ for (const { transport, options, byTcp } of [
     const relay = await lending(t, stage, { transport, options });
     const cam = await stage.client(relay, ['--our-id', 'cam', ...THROUGH_TURN], DEBUG);
     const caller = await calling(stage, relay, cam);
-    assert.equal(connectionsByTcp(), byTcp);
+    await until(`${byTcp} connections by TCP`, () => connectionsByTcp() === byTcp);
     const said = [relay, cam, caller].flatMap(({ lines, errors }) => [...lines, ...errors]).join('\n');
     assert.doesNotMatch(said, new RegExp(`${SECRET}|turn://`));
   });
@@ -94,7 +94,7 @@ test('two clients meet through the TURN server that their relay lends, by TLS', 
   const cam = await stage.client(relay, ['--our-id', 'cam', ...THROUGH_TURN, ...trust], DEBUG);
   const caller = await calling(stage, relay, cam, trust);
   assert.equal(connectionsByTcp(), 0);
-  assert.equal(connectionsByTcp(5349), 2);
+  await until('two connections by TLS', () => connectionsByTcp(5349) === 2);
   const said = [relay, cam, caller].flatMap(({ lines, errors }) => [...lines, ...errors]).join('\n');
   assert.doesNotMatch(said, new RegExp(`${SECRET}|turns?://`));
   assert.equal((await caller.stop()).code, 0);

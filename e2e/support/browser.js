@@ -48,6 +48,8 @@ export class Browser {
 
   /** Every process of this browser gets the signal, and nobody has time to say good-bye. */
   signal(name) {
+    // Some were started since: one for each page, and whatever else it took.
+    this.pids = [...new Set([...this.pids, ...processesOf(this.profile)])];
     for (const pid of this.pids) {
       try {
         process.kill(pid, name);
@@ -98,6 +100,28 @@ export class Page {
     } catch (error) {
       throw new Error(`${error.message}; the page: ${JSON.stringify(last)}\n${this.log.slice(-20).join('\n')}`);
     }
+  }
+
+  /** Waits until the page says this in words; what it says changes while it tries again. */
+  async says(pattern) {
+    let text;
+    await until(`the page says ${pattern}`, async () => {
+      text = await this.page.locator('#status').innerText();
+      return pattern.test(text);
+    }).catch((error) => {
+      throw new Error(`${error.message}; it says ${text}`);
+    });
+  }
+
+  /** Waits until its picture has about these colours at some points. */
+  async shows(what, points, colours) {
+    let pixels;
+    await until(what, async () => {
+      ({ pixels } = await this.picture(points));
+      return pixels.every((pixel, at) => Math.hypot(...pixel.map((part, of) => part - colours[at][of])) < 60);
+    }).catch((error) => {
+      throw new Error(`${error.message}; it shows ${pixels?.join(' and ')}, not ${colours.join(' and ')}`);
+    });
   }
 
   /** Waits for a picture that moves. */

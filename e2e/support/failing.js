@@ -8,7 +8,7 @@ export async function failing(relay, args, env) {
   const client = new Client(relay, [...testMedia(args), ...args], env);
   let timer;
   const tooLong = new Promise((_, reject) => {
-    timer = setTimeout(reject, 30_000, new Error(`${client.name} does not end`));
+    timer = setTimeout(reject, 90_000, new Error(`${client.name} does not end`));
   });
   const { code } = await Promise.race([client.exit, tooLong]).finally(() => clearTimeout(timer));
   const failed = client.reports.at(-1);

@@ -62,7 +62,7 @@ export class Program {
   }
 
   /** Sends a signal and waits for the end. */
-  async stop(signal = 'SIGINT', limitMs = 10_000) {
+  async stop(signal = 'SIGINT', limitMs = 30_000) {
     if (!this.ended) this.child.kill(signal);
     await until(`${this.name} ends after ${signal}`, () => this.ended, limitMs).catch((error) => {
       this.child.kill('SIGKILL');
@@ -84,6 +84,16 @@ export class Program {
       const still = now.threads === last.threads && now.descriptors === last.descriptors;
       last = now;
       return still && now;
+    });
+  }
+
+  /** Waits until it holds no more than at another time, as before a call; pools keep idle threads for a while. */
+  async frees(idle) {
+    await until('everything is freed', () => {
+      const { threads, descriptors } = this.resources();
+      return threads <= idle.threads + 2 && descriptors <= idle.descriptors + 2;
+    }, 120_000).catch((error) => {
+      throw new Error(`${error.message}: ${JSON.stringify([idle, this.resources()])}`);
     });
   }
 

@@ -95,12 +95,33 @@ export class Client extends Reporter {
   }
 
   /** `count` statistics lines from now on. */
-  async rates(count, limitMs = 20_000) {
+  async rates(count) {
     const after = this.mark;
     return until(`${count} statistics of ${this.name}`, () => {
       const found = this.reports.slice(after).filter((report) => report.event === 'stats');
       return found.length >= count && found.slice(0, count);
-    }, limitMs);
+    });
+  }
+
+  /** Statistics from now on that are as they should be: a busy machine needs a moment. */
+  async reaches(what, where) {
+    const after = this.mark;
+    return this.report('stats', { after, where }).catch((error) => {
+      const seen = this.reports.slice(after).filter((report) => report.event === 'stats').slice(-3);
+      throw new Error(`${what}: ${error.message}; ${JSON.stringify(seen)}`);
+    });
+  }
+
+  /**
+   * Waits until a call is over and the relay knows it again: who calls it before is told that nobody is
+   * there. Returns how the call ended.
+   *
+   * @param {{ after?: number }} [options]
+   */
+  async free({ after = 0 } = {}) {
+    const ended = await this.report('ended', { after });
+    await this.report('registered', { after: this.reports.indexOf(ended) });
+    return ended;
   }
 }
 

@@ -45,7 +45,8 @@ export class StandIn {
         return;
       }
       this.asked.push(request.headers.authorization ?? null);
-      setTimeout(() => response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body)), delayMs ?? 0);
+      // Who waits for it keeps no test from ending.
+      setTimeout(() => response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body)), delayMs ?? 0).unref();
       return;
     }
     const name = pathname === '/' ? 'index.html' : pathname.slice(1);

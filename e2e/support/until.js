@@ -1,5 +1,8 @@
 // Waiting for a condition, with an end.
 
+/** How long a condition is waited for: nothing that works takes as long, however busy the machine is. */
+const LIMIT_MS = 60_000;
+
 /**
  * Asks again and again until the answer is neither `undefined`, `null` nor `false`, and returns it.
  *
@@ -9,7 +12,7 @@
  * @param {number} [limitMs] how long to ask
  * @returns {Promise<NonNullable<T>>}
  */
-export async function until(what, condition, limitMs = 20_000) {
+export async function until(what, condition, limitMs = LIMIT_MS) {
   const deadline = performance.now() + limitMs;
   for (;;) {
     const answer = await condition();
