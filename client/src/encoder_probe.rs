@@ -177,11 +177,22 @@ fn needed(
         .filter(|element| !plugins::is_present(element))
 }
 
+/// What [`trial`] makes of an encoder, without the frames.
+pub fn prove(candidate: &'static Candidate, media: &Media) -> Verdict {
+    match trial(candidate, media) {
+        Ok(Trial { ms_per_frame, .. }) => Verdict::Proven { ms_per_frame },
+        Err(verdict) => verdict,
+    }
+}
+
 /// Gives an encoder frames of the form that will be sent, asks it for a key frame in between, and looks
 /// at what comes out. Blocks, for [`PROOF_DEADLINE`] at the longest.
-pub fn prove(candidate: &'static Candidate, media: &Media) -> Verdict {
+///
+/// # Errors
+/// What is said of it when it does not work.
+pub fn trial(candidate: &'static Candidate, media: &Media) -> Result<Trial, Verdict> {
     if !plugins::is_present(candidate.element) {
-        return Verdict::Missing;
+        return Err(Verdict::Missing);
     }
     let media = Media {
         encoding: Encoding {
@@ -198,10 +209,21 @@ pub fn prove(candidate: &'static Candidate, media: &Media) -> Verdict {
         let _ = proven.send(outcome);
     });
     match proof.recv_timeout(PROOF_DEADLINE) {
-        Ok(Ok(ms_per_frame)) => Verdict::Proven { ms_per_frame },
-        Ok(Err(reason)) => Verdict::Rejected(reason),
-        Err(_) => Verdict::Rejected(format!("it hangs for {} s", PROOF_DEADLINE.as_secs())),
+        Ok(outcome) => outcome.map_err(Verdict::Rejected),
+        Err(_) => Err(Verdict::Rejected(format!(
+            "it hangs for {} s",
+            PROOF_DEADLINE.as_secs()
+        ))),
     }
+}
+
+/// What came of an encoder that works.
+#[derive(Debug)]
+pub struct Trial {
+    /// Milliseconds a frame, by the clock on the wall.
+    pub ms_per_frame: f64,
+    /// What it made of the frames it was given: one of each.
+    pub frames: Vec<gst::Sample>,
 }
 
 /// A small pipeline around an encoder.
@@ -252,8 +274,8 @@ impl Proof {
         }
     }
 
-    /// How many milliseconds a frame took, or what is wrong.
-    fn conclude(self, candidate: &Candidate) -> Result<f64, String> {
+    /// What came out, or what is wrong.
+    fn conclude(self, candidate: &Candidate) -> Result<Trial, String> {
         // One that makes key frames every second has to be given more than a second.
         let after = match candidate.key_frames {
             KeyFrames::OnRequest(_) => FRAMES_AFTER,
@@ -274,24 +296,26 @@ impl Proof {
         self.source
             .end_of_stream()
             .map_err(|error| error.to_string())?;
-        let (mut frames, mut key_frames) = (1, 0);
+        let mut frames = vec![first];
         while let Some(sample) = self.pull()? {
-            frames += 1;
-            key_frames += u32::from(!is_delta(&sample));
+            frames.push(sample);
         }
         let took = clock.time().saturating_sub(began);
         let given = FRAMES_BEFORE + after;
-        if frames != given {
-            return Err(format!("of {given} frames {frames} came out"));
+        if usize::try_from(given) != Ok(frames.len()) {
+            return Err(format!("of {given} frames {} came out", frames.len()));
         }
-        if key_frames == 0 {
+        if frames.iter().skip(1).all(is_delta) {
             return Err(match candidate.key_frames {
                 KeyFrames::OnRequest(_) => "it makes no key frame when it is asked for one".into(),
                 KeyFrames::Regularly(_) => "it makes no key frame within a second".into(),
             });
         }
         let milliseconds = took.useconds() as f64 / 1000.0;
-        Ok(milliseconds / f64::from(given - 1))
+        Ok(Trial {
+            ms_per_frame: milliseconds / f64::from(given - 1),
+            frames,
+        })
     }
 
     fn push(&self, numbers: std::ops::Range<u32>) -> Result<(), String> {

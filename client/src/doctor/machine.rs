@@ -1,28 +1,21 @@
-//! Looks at this machine: what is installed, what encodes, what is shown and heard here.
+//! Looks at this machine: what is installed, what is shown and heard here.
 
 use std::env;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use gst::prelude::*;
 
-use super::{Finding, frames, level};
-use crate::capture::{Capture, Timeline, set_property};
+use super::{Finding, level};
+use crate::capture::{Capture, Timeline};
 use crate::config::Show;
 use crate::devices;
-use crate::encoder_probe;
-use crate::encoders::CATALOGUE;
 use crate::failure::{Failure, FailureKind};
-use crate::graph::{self, Setting};
-use crate::media::{AudioSource, Codec, Kind, Media, VideoCodec, VideoSource};
+use crate::graph;
+use crate::media::{AudioSource, Kind, Media, VideoSource};
 use crate::plugins;
 use crate::receive::Outputs;
 
-/// How many frames an encoder is given.
-const FRAMES: u32 = 10;
-
-/// How long one of the small pipelines may take.
-const PIPELINE_DEADLINE: gst::ClockTime = gst::ClockTime::from_seconds(5);
+/// How long a message of the level may take.
+const LEVEL_DEADLINE: gst::ClockTime = gst::ClockTime::from_seconds(5);
 
 /// For how long the microphone is listened to, in messages of a tenth of a second.
 const LEVELS: usize = 5;
@@ -36,132 +29,6 @@ pub fn plugins(media: &Media) -> Finding {
             format!("All elements are there; {}.", gst::version_string()),
         ),
         Err(failure) => Finding::failed(NAME, &failure),
-    }
-}
-
-/// Proves with frames that what may be sent can be encoded, and decoded again. Blocks.
-pub fn codecs(media: &Media) -> Vec<Finding> {
-    let mut media = media.clone();
-    let mut findings = Vec::new();
-    if media.sends(Kind::Video) {
-        match encoder_probe::choose(CATALOGUE, &media) {
-            Ok(encoding) => media.encoding = encoding,
-            Err(failure) => return vec![Finding::failed("encoder", &failure)],
-        }
-    }
-    for kind in Kind::ALL.into_iter().filter(|kind| media.sends(*kind)) {
-        for (place, codec) in media.codecs(kind).into_iter().enumerate() {
-            let of_codec = prove(&media, codec);
-            // Where the first works, a call does without the others.
-            findings.extend(of_codec.into_iter().map(|finding| match place {
-                0 => finding,
-                _ => finding.softened(),
-            }));
-        }
-    }
-    match findings.is_empty() {
-        true => vec![Finding::skipped("encoder", "Nothing is sent.")],
-        false => findings,
-    }
-}
-
-fn prove(media: &Media, codec: Codec) -> Vec<Finding> {
-    let Some(decoder) = plugins::decoder(codec) else {
-        let seen = format!("Nothing is installed that decodes {codec}.");
-        let fix = "Install what `plugins` says, or choose another codec with --video-codec.";
-        return vec![Finding::problem("decoder", seen, fix)];
-    };
-    let source = match codec.kind() {
-        Kind::Video => format!(
-            "videotestsrc num-buffers={FRAMES} \
-             ! video/x-raw,format=I420,width=320,height=240,framerate=30/1"
-        ),
-        // As long as a frame of Opus.
-        Kind::Audio => format!(
-            "audiotestsrc num-buffers={FRAMES} samplesperbuffer=960 \
-             ! audio/x-raw,format=S16LE,rate=48000,channels=2"
-        ),
-    };
-    let encoder = graph::encoder(codec, media);
-    let parser = match codec {
-        Codec::Video(VideoCodec::H264) => "h264parse ! ",
-        Codec::Video(_) | Codec::Opus => "",
-    };
-    let launch = format!(
-        "{source} ! {} ! identity name=encoded ! {parser}{decoder} \
-         ! fakesink name=decoded sync=false",
-        encoder.launch
-    );
-    let name = match codec {
-        Codec::Video(codec) => media.encoding.encoder_of(codec).element,
-        Codec::Opus => "opusenc",
-    };
-    match run(&launch, &encoder.settings) {
-        Ok([encoded, decoded]) => vec![
-            frames("encoder", name, FRAMES, encoded),
-            frames("decoder", first_word(decoder), FRAMES, decoded),
-        ],
-        Err(reason) => vec![Finding::problem(
-            "encoder",
-            format!("{codec} cannot be encoded by {name} and decoded here: {reason}."),
-            "Install what `plugins` says, or choose another codec with --video-codec; \
-             --list-encoders says more.",
-        )],
-    }
-}
-
-fn first_word(text: &str) -> &str {
-    text.split(' ').next().unwrap_or(text)
-}
-
-/// Runs a pipeline to its end and says how many buffers came to `encoded` and to `decoded`.
-fn run(launch: &str, settings: &[Setting]) -> Result<[u32; 2], String> {
-    let pipeline = pipeline(launch)?;
-    for Setting {
-        element,
-        property,
-        value,
-    } in settings
-    {
-        if let Some(element) = pipeline.by_name(element) {
-            // Versions differ in what they know, and a call goes without what they do not.
-            let _ = set_property(&element, property, value);
-        }
-    }
-    let counts = ["encoded", "decoded"].map(|name| count(&pipeline, name));
-    let outcome = finish(&pipeline);
-    let _ = pipeline.set_state(gst::State::Null);
-    outcome.map(|()| counts.map(|count| count.load(Ordering::Relaxed)))
-}
-
-fn pipeline(launch: &str) -> Result<gst::Pipeline, String> {
-    let element = gst::parse::launch(launch).map_err(|error| error.to_string())?;
-    element
-        .downcast::<gst::Pipeline>()
-        .map_err(|_| "it is no pipeline".to_owned())
-}
-
-fn count(pipeline: &gst::Pipeline, name: &str) -> Arc<AtomicU32> {
-    let count = Arc::new(AtomicU32::new(0));
-    let counting = Arc::clone(&count);
-    if let Some(pad) = pipeline.by_name(name).and_then(|e| e.static_pad("sink")) {
-        pad.add_probe(gst::PadProbeType::BUFFER, move |_, _| {
-            counting.fetch_add(1, Ordering::Relaxed);
-            gst::PadProbeReturn::Ok
-        });
-    }
-    count
-}
-
-fn finish(pipeline: &gst::Pipeline) -> Result<(), String> {
-    let bus = pipeline.bus().ok_or("it has no bus")?;
-    let started = pipeline.set_state(gst::State::Playing);
-    let kinds = [gst::MessageType::Eos, gst::MessageType::Error];
-    let last = bus.timed_pop_filtered(PIPELINE_DEADLINE, &kinds);
-    match last.as_ref().map(|message| message.view()) {
-        Some(gst::MessageView::Error(error)) => Err(error.error().to_string()),
-        Some(_) if started.is_ok() => Ok(()),
-        _ => Err("it did not come to its end in time".into()),
     }
 }
 
@@ -290,13 +157,21 @@ fn loudest(device: Option<&str>) -> Option<f64> {
     let loudest = (0..LEVELS)
         .map_while(|_| {
             peak(
-                bus.timed_pop_filtered(PIPELINE_DEADLINE, &kinds)?
+                bus.timed_pop_filtered(LEVEL_DEADLINE, &kinds)?
                     .structure()?,
             )
         })
         .reduce(f64::max);
     let _ = pipeline.set_state(gst::State::Null);
     loudest
+}
+
+/// A pipeline out of a text of ours.
+pub(super) fn pipeline(launch: &str) -> Result<gst::Pipeline, String> {
+    let element = gst::parse::launch(launch).map_err(|error| error.to_string())?;
+    element
+        .downcast::<gst::Pipeline>()
+        .map_err(|_| "it is no pipeline".to_owned())
 }
 
 /// The loudest channel of a message of `level`.

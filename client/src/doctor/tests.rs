@@ -1,3 +1,5 @@
+use super::servers::{Asked, Outcome, server, udp};
+use super::stun::Transport;
 use super::*;
 
 fn refused(kind: FailureKind) -> Registration {

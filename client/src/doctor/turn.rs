@@ -11,8 +11,8 @@ use async_std::task;
 use futures_util::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use rustls::pki_types::ServerName;
 
+use super::servers::{Asked, Outcome};
 use super::stun::{self, Answer, Credentials, Server, Transport};
-use super::{Asked, Outcome};
 use crate::turn_tls::{TurnTls, not_encrypted};
 
 /// How long to wait for an answer by UDP before asking again, each time.

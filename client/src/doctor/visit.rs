@@ -8,10 +8,9 @@ use async_std::task;
 use futures_util::future::{join, join_all};
 use futures_util::join;
 
+use super::servers::{Asked, server, udp};
 use super::stun::{Server, Transport};
-use super::{
-    Asked, Diagnosis, Finding, candidates, clock, gathering, machine, relay, server, turn, udp,
-};
+use super::{Diagnosis, Finding, candidates, clock, codecs, gathering, machine, relay, turn};
 use crate::capture::Timeline;
 use crate::config::{Config, IcePolicy};
 use crate::failure::Failure;
@@ -55,6 +54,7 @@ async fn network(config: &Config) -> Vec<Finding> {
     let visiting = relay::visit(connection.relay.clone(), config.our_id.clone());
     let seen = timeout(LOOK_DEADLINE, visiting).await;
     // Servers that were named by hand are asked all the same.
+    let unanswered = |name| Finding::unanswered(name, LOOK_DEADLINE.as_secs());
     let seen = seen.unwrap_or_else(|_| relay::Seen::nothing(unanswered("relay")));
     let mut findings = seen.findings;
     let relays = seen
@@ -169,7 +169,7 @@ async fn this_machine(config: &Config) -> Vec<Finding> {
     let (codecs, display, sound, sources, camera) = join!(
         timeout(
             MACHINE_DEADLINE,
-            task::spawn_blocking(move || machine::codecs(&encoding))
+            task::spawn_blocking(move || codecs::prove(&encoding))
         ),
         timeout(MACHINE_DEADLINE, machine::display(media, config.show)),
         timeout(MACHINE_DEADLINE, machine::sound(media, config.show)),
@@ -177,16 +177,13 @@ async fn this_machine(config: &Config) -> Vec<Finding> {
         timeout(MACHINE_DEADLINE, machine::camera(media)),
     );
     let mut findings = vec![installed];
+    let unanswered = |name| Finding::unanswered(name, MACHINE_DEADLINE.as_secs());
     findings.extend(codecs.unwrap_or_else(|_| vec![unanswered("encoder")]));
     findings.push(display.unwrap_or_else(|_| unanswered("display")));
     findings.extend(sound.unwrap_or_else(|_| vec![unanswered("sound")]));
     findings.extend(sources.unwrap_or_else(|_| vec![unanswered("source")]));
     findings.push(camera.unwrap_or_else(|_| unanswered("camera")));
     findings
-}
-
-fn unanswered(name: &'static str) -> Finding {
-    Finding::unanswered(name, LOOK_DEADLINE.as_secs())
 }
 
 #[expect(clippy::disallowed_methods, reason = "the clock is what is looked at")]
