@@ -31,7 +31,7 @@ use crate::data::Service;
 use crate::failure::Failure;
 use crate::inbox::{Inbox, Input, Ways};
 use crate::link::Link;
-use crate::negotiation::Step;
+use crate::negotiation::{Local, Step};
 use crate::peer::{PeerEvent, PeerSettings};
 use crate::presence::{Presence, PresenceEvent};
 use crate::printer::Printer;
@@ -257,9 +257,9 @@ impl Client {
         }
         let place = self.call.as_ref()?.place(number)?;
         let happening = match event {
-            PeerEvent::Candidate(candidate) => Happening::Candidate(candidate),
-            PeerEvent::Described(description) => Happening::Described(description),
-            PeerEvent::RemoteDescriptionSet => Happening::RemoteDescriptionSet,
+            PeerEvent::Candidate(candidate) => Happening::Local(Local::Candidate(candidate)),
+            PeerEvent::Described(description) => Happening::Local(Local::Described(description)),
+            PeerEvent::RemoteDescriptionSet => Happening::Local(Local::RemoteDescriptionSet),
             PeerEvent::Connected => Happening::Connected,
             PeerEvent::Failed(failure) => Happening::Failed(failure),
             PeerEvent::Closed => Happening::Closed,

@@ -31,6 +31,17 @@ pub enum Stage {
     Agreed,
 }
 
+/// Something that our own end of the connection has come to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Local {
+    /// Our offer or answer is made.
+    Described(Description),
+    /// The remote description is in place: candidates may follow.
+    RemoteDescriptionSet,
+    /// A candidate of ours was found; an empty one says that was all.
+    Candidate(Candidate),
+}
+
 /// Something that is to be done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
@@ -87,6 +98,15 @@ impl Negotiation {
                 steps.push(Step::AcceptAnswer(sdp));
             }
             (Signal::Sdp(_) | Signal::OfferRequest, _) => {}
+        }
+    }
+
+    /// Our own end has come further.
+    pub fn local(&mut self, local: Local, steps: &mut Vec<Step>) {
+        match local {
+            Local::Described(description) => self.described(description, steps),
+            Local::RemoteDescriptionSet => self.remote_is_set(steps),
+            Local::Candidate(candidate) => self.local_candidate(candidate, steps),
         }
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use client::failure::{Failure, FailureKind};
 use client::fingerprint::announced;
-use client::negotiation::Step as Part;
+use client::negotiation::{Local, Step as Part};
 use client::report::Doubt;
 use client::session::{Effect, Event, Happening, Place, SECOND_DEADLINE, Session, Silence};
 use proptest::prelude::*;
@@ -184,7 +184,10 @@ impl Step {
     fn event(&self) -> Event<'_> {
         let described = |place, kind| {
             let sdp = "mine".to_owned();
-            Event::Peer(place, Happening::Described(Description { kind, sdp }))
+            Event::Peer(
+                place,
+                Happening::Local(Local::Described(Description { kind, sdp })),
+            )
         };
         match *self {
             Self::Line(line) => Event::Line(line),
@@ -193,14 +196,16 @@ impl Step {
             Self::RelayBack => Event::RelayBack,
             Self::LocalOffer(place) => described(place, SdpType::Offer),
             Self::LocalAnswer(place) => described(place, SdpType::Answer),
-            Self::RemoteSet(place) => Event::Peer(place, Happening::RemoteDescriptionSet),
+            Self::RemoteSet(place) => {
+                Event::Peer(place, Happening::Local(Local::RemoteDescriptionSet))
+            }
             Self::LocalCandidate(place) => {
                 let candidate = Candidate {
                     candidate: "mine".into(),
                     sdp_m_line_index: 0,
                     sdp_mid: None,
                 };
-                Event::Peer(place, Happening::Candidate(candidate))
+                Event::Peer(place, Happening::Local(Local::Candidate(candidate)))
             }
             Self::Connected(place) => Event::Peer(place, Happening::Connected),
             Self::Closed(place) => Event::Peer(place, Happening::Closed),

@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
-use protocol::{Candidate, Description};
-
 use crate::failure::Failure;
-use crate::negotiation::Step;
+use crate::negotiation::{Local, Step};
 use crate::report::{Doubt, Party, Report};
 
 /// Something that happened.
@@ -41,12 +39,8 @@ pub enum Place {
 /// Something that happened to a peer connection.
 #[derive(Debug)]
 pub enum Happening {
-    /// Our offer or answer is made.
-    Described(Description),
-    /// The remote description is in place: candidates may follow.
-    RemoteDescriptionSet,
-    /// A candidate of ours was found; an empty one says that was all.
-    Candidate(Candidate),
+    /// Its negotiation has come further at our end.
+    Local(Local),
     /// ICE and DTLS are done and the partner's certificate is the announced one.
     Connected,
     /// The partner ended the connection in order.

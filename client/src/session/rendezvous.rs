@@ -123,8 +123,7 @@ impl Session {
     fn second_offer(&mut self, offer: Signal, now: Duration, effects: &mut Vec<Effect>) {
         let attempt = &self.survival.attempt;
         let is_crossing = attempt.is_second() && !attempt.is_agreed();
-        let is_too_soon = attempt.is_second() && now < self.survival.not_before;
-        if !is_crossing && !is_too_soon {
+        if !is_crossing && !self.is_too_soon(now) {
             let doubt = self.survival.doubt.unwrap_or(Doubt::Partner);
             self.start_second(doubt, now, effects);
             self.signal_second(offer, effects);

@@ -43,6 +43,8 @@ pub(super) struct Survival {
     tries: u32,
     /// Nothing is tried before.
     pub(super) not_before: Duration,
+    /// When the last second connection was begun.
+    begun: Option<Duration>,
     /// Whether too little is heard of the partner.
     pub(super) is_silent: bool,
     /// Which session of SDP the partner's description of the second connection is of.
@@ -227,6 +229,11 @@ impl Session {
         }
     }
 
+    /// Whether one more second connection would be too much: each costs threads, also one that fails.
+    pub(super) fn is_too_soon(&self, now: Duration) -> bool {
+        self.survival.begun.is_some_and(|begun| now < begun + PAUSE)
+    }
+
     /// How long an answer is waited for.
     fn patience(&self) -> Duration {
         ANSWER_DEADLINE * (1 << self.survival.tries.min(2))
@@ -281,6 +288,7 @@ impl Session {
     pub(super) fn start_second(&mut self, doubt: Doubt, now: Duration, effects: &mut Vec<Effect>) {
         self.drop_attempt(effects);
         self.survival.not_before = now + PAUSE;
+        self.survival.begun = Some(now);
         self.survival.attempt = Attempt::Second {
             negotiation: Negotiation::default(),
             since: now,
@@ -330,17 +338,9 @@ impl Session {
             }
             Happening::Failed(failure) => self.fail(failure.kind.party(), failure, effects),
             Happening::Connected => {}
-            Happening::Described(description) => {
+            Happening::Local(local) => {
                 self.negotiate(now, effects, |negotiation, steps| {
-                    negotiation.described(description, steps);
-                });
-            }
-            Happening::RemoteDescriptionSet => {
-                self.negotiate(now, effects, Negotiation::remote_is_set);
-            }
-            Happening::Candidate(candidate) => {
-                self.negotiate(now, effects, |negotiation, steps| {
-                    negotiation.local_candidate(candidate, steps);
+                    negotiation.local(local, steps);
                 });
             }
         }
@@ -351,17 +351,9 @@ impl Session {
             return;
         }
         match happening {
-            Happening::Described(description) => {
+            Happening::Local(local) => {
                 self.negotiate_second(effects, |negotiation, steps| {
-                    negotiation.described(description, steps);
-                });
-            }
-            Happening::RemoteDescriptionSet => {
-                self.negotiate_second(effects, Negotiation::remote_is_set);
-            }
-            Happening::Candidate(candidate) => {
-                self.negotiate_second(effects, |negotiation, steps| {
-                    negotiation.local_candidate(candidate, steps);
+                    negotiation.local(local, steps);
                 });
             }
             Happening::Connected if self.survival.attempt.is_agreed() => self.replace(effects),
@@ -380,6 +372,7 @@ impl Session {
             return;
         };
         self.survival.not_before = survival.not_before;
+        self.survival.begun = survival.begun;
         self.negotiation = negotiation;
         self.origin = survival.origin;
         if self.relay.reaches_partner() {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use client::failure::{Failure, FailureKind};
+use client::negotiation::Local;
 use client::report::Doubt;
 use client::session::{
     ANSWER_DEADLINE, Event, Happening, PAUSE, SECOND_DEADLINE, UNPROVEN_DEADLINE,
@@ -31,7 +32,9 @@ fn doubting_caller() -> Talk {
         ]
     );
     assert_eq!(
-        talk.on(second(Happening::Described(offer(&sdp(OURS))))),
+        talk.on(second(Happening::Local(Local::Described(offer(&sdp(
+            OURS
+        )))))),
         [OFFER]
     );
     talk
@@ -62,7 +65,7 @@ fn unanswered(talk: &mut Talk) -> Vec<String> {
 #[test]
 fn who_offered_first_offers_a_second_connection_and_changes_over_once_it_stands() {
     let mut talk = doubting_caller();
-    assert!(talk.on(second(Happening::Candidate(candidate("c1"))))[0].contains("c1"));
+    assert!(talk.on(second(Happening::Local(Local::Candidate(candidate("c1")))))[0].contains("c1"));
     assert_eq!(
         talk.say(answer(&sdp(THEIRS))),
         ["second: accept answer theirs"]
@@ -72,7 +75,7 @@ fn who_offered_first_offers_a_second_connection_and_changes_over_once_it_stands(
             .is_empty()
     );
     assert_eq!(
-        talk.on(second(Happening::RemoteDescriptionSet)),
+        talk.on(second(Happening::Local(Local::RemoteDescriptionSet))),
         ["second: add theirs"]
     );
     assert_eq!(
@@ -91,7 +94,9 @@ fn the_other_asks_for_an_offer_and_answers_it() {
         ["start second", "second: accept offer theirs"]
     );
     assert_eq!(
-        talk.on(second(Happening::Described(answer(&sdp(OURS))))),
+        talk.on(second(Happening::Local(Local::Described(answer(&sdp(
+            OURS
+        )))))),
         [ANSWER]
     );
     assert_eq!(
@@ -142,6 +147,28 @@ fn nobody_but_the_partner_gets_a_second_connection() {
 }
 
 #[test]
+fn second_connections_that_fail_are_begun_no_more_often_than_others() {
+    let mut talk = Talk::callee_up();
+    let broken = || Failure::new(FailureKind::ConnectionFailed, "it cannot be read");
+    assert_eq!(
+        talk.say(offer(&sdp(THEIRS))),
+        ["start second", "second: accept offer theirs"]
+    );
+    assert_eq!(
+        talk.on(second(Happening::Failed(broken()))),
+        ["drop second"]
+    );
+    for _ in 0..100 {
+        assert!(talk.say(offer(&sdp(THEIRS))).is_empty(), "too soon");
+    }
+    talk.now += PAUSE;
+    assert_eq!(
+        talk.say(offer(&sdp(THEIRS))),
+        ["start second", "second: accept offer theirs"]
+    );
+}
+
+#[test]
 fn a_connection_that_recovers_stays_and_the_second_one_goes() {
     let mut talk = doubting_caller();
     assert_eq!(
@@ -178,7 +205,9 @@ fn when_the_partner_does_not_answer_both_meet_at_the_relay_again() {
         ["start second", "second: create offer"]
     );
     assert_eq!(
-        talk.on(second(Happening::Described(offer(&sdp(OURS))))),
+        talk.on(second(Happening::Local(Local::Described(offer(&sdp(
+            OURS
+        )))))),
         [OFFER]
     );
     assert_eq!(
@@ -323,7 +352,9 @@ fn an_address_that_goes_is_a_reason_before_anything_is_silent() {
         ["probe relay", "start second", "second: create offer"]
     );
     assert!(talk.on(Event::Doubted(Doubt::Address)).is_empty(), "once");
-    talk.on(second(Happening::Described(offer(&sdp(OURS)))));
+    talk.on(second(Happening::Local(Local::Described(offer(&sdp(
+        OURS,
+    ))))));
     talk.say(answer(&sdp(THEIRS)));
     assert_eq!(
         talk.on(second(Happening::Connected)),
@@ -335,7 +366,9 @@ fn an_address_that_goes_is_a_reason_before_anything_is_silent() {
 fn a_partner_that_lives_and_does_not_answer_is_left_in_peace() {
     let mut talk = Talk::caller_up();
     talk.on(Event::Doubted(Doubt::Credentials));
-    talk.on(second(Happening::Described(offer(&sdp(OURS)))));
+    talk.on(second(Happening::Local(Local::Described(offer(&sdp(
+        OURS,
+    ))))));
     talk.now += ANSWER_DEADLINE;
     assert_eq!(talk.quiet(0), ["drop second"]);
     talk.now += Duration::from_secs(60);
@@ -354,7 +387,9 @@ fn a_second_connection_that_does_not_stand_in_time_is_given_up() {
     // While the first one is heard there is more time.
     let mut talk = Talk::caller_up();
     talk.on(Event::Doubted(Doubt::Address));
-    talk.on(second(Happening::Described(offer(&sdp(OURS)))));
+    talk.on(second(Happening::Local(Local::Described(offer(&sdp(
+        OURS,
+    ))))));
     talk.say(answer(&sdp(THEIRS)));
     talk.now += SECOND_DEADLINE - TICK;
     assert!(talk.quiet(0).is_empty());

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use client::failure::Failure;
-use client::negotiation::Step;
+use client::negotiation::{Local, Step};
 use client::session::{Effect, Event, Happening, Place, Session, Silence};
 use protocol::{Candidate, Description, SdpType, Signal};
 
@@ -180,11 +180,11 @@ pub(crate) fn second<'a>(happening: Happening) -> Event<'a> {
 }
 
 pub(crate) fn described<'a>(description: Description) -> Event<'a> {
-    first(Happening::Described(description))
+    first(Happening::Local(Local::Described(description)))
 }
 
 pub(crate) fn gathered<'a>(candidate: Candidate) -> Event<'a> {
-    first(Happening::Candidate(candidate))
+    first(Happening::Local(Local::Candidate(candidate)))
 }
 
 pub(crate) fn failed<'a>(failure: Failure) -> Event<'a> {
@@ -193,7 +193,7 @@ pub(crate) fn failed<'a>(failure: Failure) -> Event<'a> {
 
 pub(crate) const CONNECTED: Event<'_> = Event::Peer(Place::First, Happening::Connected);
 pub(crate) const REMOTE_IS_SET: Event<'_> =
-    Event::Peer(Place::First, Happening::RemoteDescriptionSet);
+    Event::Peer(Place::First, Happening::Local(Local::RemoteDescriptionSet));
 
 pub(crate) fn offer(sdp: &str) -> Description {
     Description {
