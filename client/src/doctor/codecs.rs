@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use async_channel::Sender;
 use gst::prelude::*;
 use gst_app::{AppSink, AppSrc};
 
@@ -21,42 +22,36 @@ const PIECES: u32 = 10;
 /// How long one of the small pipelines may take.
 const PIPELINE_DEADLINE: gst::ClockTime = gst::ClockTime::from_seconds(5);
 
-/// When codecs that a call does without are no longer looked at: a busy machine may take long for each.
-const PATIENCE: gst::ClockTime = gst::ClockTime::from_seconds(5);
-
 /// What can be done about a codec that does not work.
 const OTHER_CODEC: &str = "Install what `plugins` says, or choose another codec with --video-codec; \
                            --list-encoders says more.";
 
-/// Looks at every codec that may be sent. Blocks.
-pub(super) fn prove(media: &Media) -> Vec<Finding> {
+/// Looks at every codec that may be sent, and says of one after the other what was found: of those first
+/// without which there is no call, one of each kind. Blocks.
+pub(super) fn prove(media: &Media, tell: &Sender<Vec<Finding>>) {
     let mut media = media.clone();
-    let mut findings = Vec::new();
     if media.sends(Kind::Video) {
         match encoder_probe::choose(CATALOGUE, &media) {
             Ok(encoding) => media.encoding = encoding,
-            Err(failure) => return vec![Finding::failed("encoder", &failure)],
-        }
-    }
-    let clock = gst::SystemClock::obtain();
-    let began = clock.time();
-    for kind in Kind::ALL.into_iter().filter(|kind| media.sends(*kind)) {
-        for (place, codec) in media.codecs(kind).into_iter().enumerate() {
-            // Where the first works, a call does without the others.
-            if place == 0 {
-                findings.extend(prove_one(&media, codec));
-            } else if clock.time().saturating_sub(began) < PATIENCE {
-                let of_codec = prove_one(&media, codec);
-                findings.extend(of_codec.into_iter().map(Finding::softened));
-            } else {
-                let why = format!("{codec} was not looked at: the others took long.");
-                findings.push(Finding::skipped("encoder", why));
+            Err(failure) => {
+                let _ = tell.send_blocking(vec![Finding::failed("encoder", &failure)]);
+                return;
             }
         }
     }
-    match findings.is_empty() {
-        true => vec![Finding::skipped("encoder", "Nothing is sent.")],
-        false => findings,
+    let kinds = Kind::ALL.into_iter().filter(|kind| media.sends(*kind));
+    let of_kinds: Vec<_> = kinds.map(|kind| media.codecs(kind)).collect();
+    let first = of_kinds.iter().filter_map(|codecs| codecs.first());
+    let needed = first.map(|codec| prove_one(&media, *codec));
+    let others = of_kinds.iter().flat_map(|codecs| codecs.iter().skip(1));
+    let others = others.map(|codec| {
+        let of_codec = prove_one(&media, *codec).into_iter();
+        of_codec.map(Finding::softened).collect()
+    });
+    for findings in needed.chain(others) {
+        if tell.send_blocking(findings).is_err() {
+            return;
+        }
     }
 }
 
