@@ -86,7 +86,7 @@ pub fn encoder_branch(codec: Codec, media: &Media) -> Branch {
     let encoder = encoder(codec, media);
     Branch {
         launch: format!(
-            "{} ! appsink name={ENCODED} sync=false async=false max-buffers=4 drop=true",
+            "{} ! appsink name={ENCODED} enable-last-sample=false sync=false async=false max-buffers=4 drop=true",
             encoder.launch
         ),
         ..encoder

@@ -87,9 +87,12 @@ pub(crate) fn on_timeline(sample: &gst::Sample) -> Option<gst::Buffer> {
     let mut frame = sample.buffer_owned()?;
     let pts = segment.to_running_time(frame.pts());
     let dts = segment.to_running_time(frame.dts());
-    // The frame's memory is shared; only its description is copied, if anybody else holds it.
-    let description = frame.make_mut();
-    description.set_pts(pts);
-    description.set_dts(dts);
+    if (pts, dts) != (frame.pts(), frame.dts()) {
+        // The sink holds the frame as well, so its description is copied. Its memory is shared then,
+        // and goes to no pool any more.
+        let description = frame.make_mut();
+        description.set_pts(pts);
+        description.set_dts(dts);
+    }
     Some(frame)
 }

@@ -85,7 +85,7 @@ pub fn origin_branch(origin: &Origin, format: &VideoFormat, with_sound: bool) ->
         // It may have none, and then nothing is waited for.
         launch.push_str(&format!(
             "  {decoder}. ! audio/x-raw ! audioconvert ! audioresample ! {sound} \
-             ! appsink name={RAW_SOUND} sync=true async=false max-buffers=4"
+             ! appsink name={RAW_SOUND} enable-last-sample=false sync=true async=false max-buffers=4"
         ));
     }
     Some(Branch { launch, settings })
@@ -177,8 +177,12 @@ fn formed(kind: Kind, text: &str, format: &VideoFormat) -> String {
 /// What is live is taken as it comes; what is played waits for its time, and is made ready before.
 fn sink(pace: Pace) -> String {
     match pace {
-        Pace::Live => format!("appsink name={RAW} sync=false async=false max-buffers=4 drop=true"),
-        Pace::Played { .. } => format!("appsink name={RAW} sync=true max-buffers=4"),
+        Pace::Live => format!(
+            "appsink name={RAW} enable-last-sample=false sync=false async=false max-buffers=4 drop=true"
+        ),
+        Pace::Played { .. } => {
+            format!("appsink name={RAW} enable-last-sample=false sync=true max-buffers=4")
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 
 use anyhow::{Context as _, anyhow, bail};
+use gst::prelude::*;
 use rustix::fs::{MemfdFlags, memfd_create};
 use x11rb::connection::Connection as _;
 use x11rb::protocol::shm::{self, ConnectionExt as _};
@@ -15,6 +16,13 @@ use crate::inventory::Place;
 /// All planes of a picture.
 const ALL_PLANES: u32 = u32::MAX;
 
+/// Frames of one size that are used again: memory that the kernel gives anew for every picture costs
+/// as much as the picture.
+#[derive(Default)]
+pub(super) struct Frames {
+    pool: Option<(gst::BufferPool, u32)>,
+}
+
 /// How pictures come from the server.
 pub(super) enum Memory {
     /// By memory that it shares with us.
@@ -22,6 +30,7 @@ pub(super) enum Memory {
         segment: shm::Seg,
         file: File,
         bytes: u64,
+        frames: Frames,
     },
     /// Through the connection: the server is on another machine.
     Sent,
@@ -59,6 +68,7 @@ impl Memory {
             segment,
             file,
             bytes,
+            frames: Frames::default(),
         })
     }
 
@@ -83,7 +93,12 @@ impl Memory {
         }
         let format = ImageFormat::Z_PIXMAP;
         match self {
-            Self::Shared { segment, file, .. } => {
+            Self::Shared {
+                segment,
+                file,
+                frames,
+                ..
+            } => {
                 let (format, segment) = (format.into(), *segment);
                 let reply = connection
                     .shm_get_image(
@@ -91,7 +106,7 @@ impl Memory {
                     )?
                     .reply()?;
                 check_size(reply.size.into(), wanted)?;
-                let mut frame = gst::Buffer::with_size(usize::try_from(wanted)?)?;
+                let mut frame = frames.next(wanted)?;
                 let unshared = frame.get_mut().context("a new buffer is ours")?;
                 let mut pixels = unshared.map_writable()?;
                 file.read_exact_at(&mut pixels, 0)?;
@@ -107,6 +122,43 @@ impl Memory {
             }
         }
     }
+}
+
+impl Frames {
+    /// A frame of so many bytes with something in it.
+    fn next(&mut self, bytes: u64) -> Result<gst::Buffer, anyhow::Error> {
+        let bytes = u32::try_from(bytes)?;
+        let pool = match self.pool.take() {
+            Some((pool, size)) if size == bytes => pool,
+            old => {
+                if let Some((pool, _)) = old {
+                    pool.set_active(false)?;
+                }
+                pool_of(bytes)?
+            }
+        };
+        let (pool, _) = self.pool.insert((pool, bytes));
+        Ok(pool.acquire_buffer(None)?)
+    }
+}
+
+impl Drop for Frames {
+    fn drop(&mut self) {
+        if let Some((pool, _)) = &self.pool {
+            // What is still on its way is freed when it arrives.
+            let _ = pool.set_active(false);
+        }
+    }
+}
+
+fn pool_of(bytes: u32) -> Result<gst::BufferPool, anyhow::Error> {
+    let pool = gst::BufferPool::new();
+    let mut config = pool.config();
+    // As many as are on their way: what comes after us holds one or two.
+    config.set_params(None, bytes, 0, 0);
+    pool.set_config(config)?;
+    pool.set_active(true)?;
+    Ok(pool)
 }
 
 /// Four bytes a pixel are what every screen of 24 bits has.
