@@ -95,11 +95,12 @@ test('what comes in is shown in a window and played, where there are a display a
   const sound = await stage.sound();
   const env = { DISPLAY: screen.display, ...sound.env };
   const client = await stage.client(relay, ['--our-id', 'cam', '--show', 'window'], env);
-  await stage.client(relay, ['--peer-id', 'cam']);
+  // A name is a stranger's text: it neither turns the line around nor looks like more than a name.
+  await stage.client(relay, ['--peer-id', 'cam', '--our-id', 'ann\u202e"']);
   await client.report('first-frame-received', { where: ({ kind }) => kind === 'video' });
-  await until('a window is there', () => {
-    const tree = spawnSync('xwininfo', ['-display', screen.display, '-root', '-tree'], { encoding: 'utf8' });
-    return /"client".*1280x720/.test(tree.stdout);
+  await until('a window with the name of the other side is there', () => {
+    const { stdout } = spawnSync('xwininfo', ['-display', screen.display, '-root', '-tree'], { encoding: 'utf8' });
+    return stdout.split('\n').some((line) => line.includes('""ann\\u{202e}\\"" : Aldis"') && line.includes('1280x720'));
   });
   await until('its sound is played', () => {
     const played = spawnSync('pactl', ['list', 'sink-inputs'], { env: { ...process.env, ...sound.env } });

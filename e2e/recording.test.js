@@ -194,12 +194,15 @@ test('a browser that changes the size of its picture is recorded in one piece', 
   assert.ok(widths.size >= 2, 'the picture has changed its size');
 });
 
-test('two pictures of a browser are both decoded and recorded', async (t) => {
+test('two pictures of a browser are both shown and recorded', async (t) => {
   const home = folder(t);
   const stage = new Stage(t);
   const relay = await stage.relay();
   const file = join(home, 'call.mkv');
-  const client = await stage.client(relay, ['--our-id', 'cam', '--video', 'none', '--audio', 'none', '--record', file, '--record-what', 'received']);
+  const screen = await stage.screen(1280, 720);
+  const client = await stage.client(relay, [
+    '--our-id', 'cam', '--video', 'none', '--audio', 'none', '--record', file, '--record-what', 'received', '--show', 'window', '--no-play',
+  ], { DISPLAY: screen.display });
   const browser = await stage.browser();
   const page = await browser.open(relay);
   await page.page.evaluate(async ({ url, colours }) => {
@@ -218,7 +221,7 @@ test('two pictures of a browser are both decoded and recorded', async (t) => {
     const socket = new WebSocket(url);
     const say = (what) => socket.send(typeof what === 'string' ? what : JSON.stringify(what));
     pc.onicecandidate = ({ candidate }) => candidate && say({ ice: candidate });
-    socket.onopen = () => say(`HELLO canvas-${Math.random()}`);
+    socket.onopen = () => say('HELLO canvas');
     socket.onmessage = async ({ data }) => {
       if (data === 'HELLO') say('SESSION cam');
       else if (data === 'SESSION_OK') {
@@ -235,6 +238,10 @@ test('two pictures of a browser are both decoded and recorded', async (t) => {
   for (const track of [1, 2]) {
     await client.report('first-frame-received', { where: (report) => report.kind === 'video' && report.track === track });
   }
+  await until('each has a window that says which it is', () => {
+    const { stdout } = spawnSync('xwininfo', ['-display', screen.display, '-root', '-tree'], { encoding: 'utf8' });
+    return ['""canvas" : Aldis"', '""canvas", picture 2 : Aldis"'].every((title) => stdout.includes(title));
+  });
   await client.rates(4);
   await page.page.evaluate(() => { globalThis.raw.close(); globalThis.socket.close(); });
   await client.report('recording', { where: ({ state }) => state === 'ended' });

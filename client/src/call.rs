@@ -369,6 +369,8 @@ impl Client {
     fn make_link(&mut self) -> Result<Link, Failure> {
         self.links += 1;
         let number = self.links;
+        let outputs = self.settings.outputs.clone();
+        self.settings.outputs = outputs.of_peer(self.session.partner().cloned());
         Link::new(number, &self.settings, self.ways.listener(number))
     }
 

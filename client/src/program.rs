@@ -48,6 +48,8 @@ where
         tracing::debug!("memory may grow from call to call: {error}");
     }
     quieten_libnice();
+    // It is in the titles of windows.
+    glib::set_application_name("Aldis");
     let (printer, written) = Printer::new(json, stream);
     let outcome = plugins::start().and_then(|()| {
         if gst_log::is_wanted(gst_log) {

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use anyhow::{Context as _, ensure};
 use gst::prelude::*;
+use protocol::PeerId;
 
 use crate::capture::size_of;
 use crate::echo::Probes;
@@ -12,7 +13,7 @@ use crate::failure::{Failure, FailureKind};
 use crate::graph;
 use crate::media::{Codec, Kind};
 use crate::plugins;
-use crate::receiving::{Play, Receiving};
+use crate::receiving::{self, Play, Receiving};
 use crate::record::recorder::Recorder;
 
 /// Where decoded pictures and sound go.
@@ -21,6 +22,8 @@ pub struct Outputs {
     video: Option<&'static str>,
     audio: Option<Loudspeaker>,
     probes: Option<Probes>,
+    /// Whose pictures they are.
+    peer: Option<PeerId>,
     /// Held, never read: see [`Outputs::window`].
     _display: Option<Arc<Opened>>,
 }
@@ -43,6 +46,9 @@ pub const MAX_TRACKS: usize = 4;
 
 /// The queue before it.
 const BACKLOG: &str = "backlog";
+
+/// The same before a window.
+const PICTURES: &str = "pictures";
 
 /// When so much sound waits to be played it is cut down to so little, in nanoseconds: one gap instead
 /// of many small ones, or of everything being late from then on.
@@ -91,6 +97,7 @@ impl Outputs {
         video: None,
         audio: None,
         probes: None,
+        peer: None,
         _display: None,
     };
 
@@ -127,6 +134,7 @@ impl Outputs {
             video: Some(video),
             audio: None,
             probes: None,
+            peer: None,
             _display: Some(Arc::new(display)),
         })
     }
@@ -168,6 +176,12 @@ impl Outputs {
         Self { probes, ..self }
     }
 
+    /// The same for this peer, whose name is in the title of windows.
+    #[must_use]
+    pub fn of_peer(self, peer: Option<PeerId>) -> Self {
+        Self { peer, ..self }
+    }
+
     /// Whether sound is played.
     pub fn plays(&self) -> bool {
         self.audio.is_some()
@@ -182,7 +196,7 @@ impl Outputs {
         match (kind, self.video, &self.audio) {
             // The newest picture is shown at once; sound keeps its own, steady time.
             (Kind::Video, Some(sink), _) => format!(
-                "queue leaky=downstream max-size-buffers=2 max-size-bytes=0 max-size-time=0 \
+                "queue name={PICTURES} leaky=downstream max-size-buffers=2 max-size-bytes=0 max-size-time=0 \
                  ! videoconvert ! {sink} sync=false async=false force-aspect-ratio=true"
             ),
             // Not by its timestamps: a sound server that needs a second to begin would make it a second
@@ -236,6 +250,10 @@ pub fn attach(
         && !probes.put_before(&sink, &bin)?
     {
         tracing::warn!("the call before still plays: the echo of this one is not taken out");
+    }
+    if let Some(queue) = bin.by_name(PICTURES) {
+        let title = receiving::title(outputs.peer.as_ref(), number + 1);
+        give_title(&queue, title);
     }
     count(&bin, codec, number, Arc::clone(counters), first_frame)?;
     if let Some(recorder) = recorder {
@@ -347,6 +365,20 @@ fn count(
         gst::PadProbeReturn::Ok
     });
     Ok(())
+}
+
+/// Lets the window behind a queue have a title, before its first picture. Windows of Wayland have none.
+fn give_title(queue: &gst::Element, title: String) {
+    let Some(pad) = queue.static_pad("src") else {
+        return;
+    };
+    pad.add_probe(gst::PadProbeType::BUFFER, move |pad, _| {
+        let mut tags = gst::TagList::new();
+        tags.make_mut()
+            .add::<gst::tags::Title>(&title.as_str(), gst::TagMergeMode::Replace);
+        pad.push_event(gst::event::Tag::new(tags));
+        gst::PadProbeReturn::Remove
+    });
 }
 
 /// Throws sound away while too much of it waits.

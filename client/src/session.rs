@@ -140,6 +140,11 @@ impl Session {
         self.stage == Stage::Waiting
     }
 
+    /// With whom, as far as that is known: a label for a person.
+    pub fn partner(&self) -> Option<&PeerId> {
+        self.partner.as_ref()
+    }
+
     /// Whether media flows.
     pub fn is_up(&self) -> bool {
         self.stage == Stage::Up
