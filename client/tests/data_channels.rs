@@ -301,6 +301,47 @@ fn a_connection_whose_flood_nobody_takes_is_given_up() {
 }
 
 #[test]
+fn what_waits_on_many_channels_is_bounded_as_on_one() {
+    block_on(async {
+        let mut pair = pair("first", &DataChannelInit::default(), |answer| answer).await;
+        let (ours, theirs) = pair.channels().await;
+        let mut channels = vec![(ours, theirs)];
+        for number in 1..4 {
+            let label = format!("more {number}");
+            let ours = pair
+                .caller
+                .peer
+                .create_data_channel(&label, &DataChannelInit::default());
+            let theirs = pair.callee.channel(&mut pair.caller).await;
+            channels.push((ours.expect("it needs no offer"), theirs));
+        }
+        // Nobody takes any of it, and no channel has much.
+        let floods = channels.iter().map(|(ours, _)| {
+            let ours = ours.clone();
+            task::spawn(async move {
+                let chunk = Message::binary(vec![0; 60_000]);
+                for _ in 0..200 {
+                    if ours.send(&chunk).await.is_err() {
+                        return;
+                    }
+                }
+            })
+        });
+        let floods: Vec<_> = floods.collect();
+        let failure = pair.callee.next(&mut pair.caller, |event| match event {
+            PeerEvent::Failed(failure) => Some(failure),
+            _ => None,
+        });
+        let failure = failure.await;
+        assert!(failure.sentence.contains("faster"), "{failure}");
+        pair.close().await;
+        for flood in floods {
+            flood.await;
+        }
+    });
+}
+
+#[test]
 fn a_peer_with_another_certificate_than_announced_gets_no_byte_and_is_not_heard() {
     block_on(async {
         // The caller is told of another certificate than the callee has.

@@ -2,10 +2,9 @@
 //! beside the media, in order or not, repeated until they arrive or not.
 //!
 //! A channel is silent in both directions until the peer's certificate is verified. What comes in
-//! waits here, within bounds, until somebody takes it; webrtcbin itself knows no limit to what it
+//! waits in `data/waiting.rs`, within bounds, until somebody takes it; webrtcbin itself knows no limit to what it
 //! takes in, so a peer that sends a flood which nobody takes loses the connection.
 
-use std::fmt;
 use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -20,9 +19,12 @@ use gst_webrtc::{WebRTCDataChannel, WebRTCDataChannelState as ReadyState};
 
 use super::{Listener, PeerEvent};
 use crate::failure::{Failure, FailureKind};
+use waiting::{Allowance, Waiting};
 
-/// The longest message, in bytes: webrtcbin sends no longer ones, and takes them in pieces.
-pub const MAX_MESSAGE_BYTES: usize = 65_536;
+mod message;
+mod waiting;
+
+pub use message::{DataChannelInit, MAX_MESSAGE_BYTES, Message, SendError};
 
 /// Above this, whoever sends waits until what was sent before has left.
 const HIGH_WATER_BYTES: u64 = 4 << 20;
@@ -30,50 +32,8 @@ const HIGH_WATER_BYTES: u64 = 4 << 20;
 /// Below this, whoever waits to send goes on.
 const LOW_WATER_BYTES: u64 = 1 << 20;
 
-/// How many messages of a channel may wait to be taken.
-const MAX_WAITING_MESSAGES: usize = 16_384;
-
-/// How many bytes of them.
-const MAX_WAITING_BYTES: usize = 32 << 20;
-
 /// How many channels a peer may open; of more, nobody is told.
 const MAX_CHANNELS: usize = 64;
-
-/// How a channel carries its messages
-/// ([W3C, `RTCDataChannelInit`](https://www.w3.org/TR/webrtc/#dom-rtcdatachannelinit)).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DataChannelInit {
-    /// Whether messages arrive in the order in which they were sent.
-    pub ordered: bool,
-    /// Give a message up after so many milliseconds; not together with `max_retransmits`.
-    pub max_packet_lifetime: Option<u16>,
-    /// Give a message up after so many repetitions; not together with `max_packet_lifetime`.
-    pub max_retransmits: Option<u16>,
-    /// The name of what is spoken on it, if it has one.
-    pub protocol: String,
-}
-
-/// What a channel carries.
-#[derive(Clone, PartialEq, Eq)]
-pub enum Message {
-    /// Text.
-    Text(String),
-    /// Bytes.
-    Binary(glib::Bytes),
-}
-
-/// Why a message is not sent.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SendError {
-    /// The channel, or the whole connection, is over.
-    Closed,
-    /// The message is longer than [`MAX_MESSAGE_BYTES`]; it has so many bytes.
-    TooLong(usize),
-    /// The text has a NUL in it, which GStreamer takes for its end. Bytes may have any.
-    Nul,
-    /// GStreamer does not take it.
-    Refused(String),
-}
 
 /// One channel. Clones are the same channel, each message is received once; when the last one is
 /// dropped, what still comes in is thrown away.
@@ -81,7 +41,7 @@ pub enum SendError {
 pub struct DataChannel {
     channel: WebRTCDataChannel,
     label: String,
-    incoming: Receiver<Message>,
+    incoming: Receiver<Waiting>,
     state: Arc<State>,
     fate: Arc<Fate>,
 }
@@ -95,6 +55,8 @@ pub(super) struct Fate {
     pub(super) ended: Latch,
     /// How many channels the peer has opened.
     opened: AtomicUsize,
+    /// What waits on all of them.
+    allowance: Allowance,
 }
 
 /// Something that becomes true once, and can be waited for.
@@ -106,55 +68,8 @@ struct State {
     open: Latch,
     /// Set for every fall below the low-water mark.
     low: (Sender<()>, Receiver<()>),
-    incoming: OnceLock<Sender<Message>>,
-    waiting_bytes: AtomicUsize,
-}
-
-impl Default for DataChannelInit {
-    fn default() -> Self {
-        Self {
-            ordered: true,
-            max_packet_lifetime: None,
-            max_retransmits: None,
-            protocol: String::new(),
-        }
-    }
-}
-
-impl Message {
-    /// A text.
-    pub fn text(text: impl Into<String>) -> Self {
-        Self::Text(text.into())
-    }
-
-    /// Bytes.
-    pub fn binary(bytes: impl Into<Vec<u8>>) -> Self {
-        Self::Binary(glib::Bytes::from_owned(bytes.into()))
-    }
-
-    /// How many bytes it has.
-    pub fn len(&self) -> usize {
-        match self {
-            Self::Text(text) => text.len(),
-            Self::Binary(bytes) => bytes.len(),
-        }
-    }
-
-    /// Whether it has none.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-}
-
-/// Says how long it is, and not what: that is the peers' own business.
-impl fmt::Debug for Message {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kind = match self {
-            Self::Text(_) => "Text",
-            Self::Binary(_) => "Binary",
-        };
-        write!(f, "{kind}({} bytes)", self.len())
-    }
+    incoming: OnceLock<Sender<Waiting>>,
+    allowance: Allowance,
 }
 
 impl DataChannel {
@@ -220,7 +135,7 @@ impl DataChannel {
             Either::Right((message, _)) => message.ok()?,
             Either::Left(_) => return None,
         };
-        Some(self.taken(message))
+        Some(message.take())
     }
 
     /// The next message of the peer, if there is one now and the peer is verified.
@@ -229,13 +144,7 @@ impl DataChannel {
             return None;
         }
         let message = self.incoming.try_recv().ok()?;
-        Some(self.taken(message))
-    }
-
-    fn taken(&self, message: Message) -> Message {
-        let waiting = &self.state.waiting_bytes;
-        waiting.fetch_sub(message.len(), Ordering::Relaxed);
-        message
+        Some(message.take())
     }
 
     /// Ends the channel. What was sent last may be lost with it where the peer is a webrtcbin, too:
@@ -301,8 +210,8 @@ pub(super) fn create(
     let channel = webrtc
         .emit_by_name::<Option<WebRTCDataChannel>>("create-data-channel", &[&label, &options])
         .context("webrtcbin makes no data channel")?;
-    let (messages, incoming) = bounded(MAX_WAITING_MESSAGES);
-    let state = Arc::new(State::new());
+    let (messages, incoming) = waiting::queue();
+    let state = Arc::new(State::new(&fate.allowance));
     let _ = state.incoming.set(messages);
     watch(&channel, &state, listener);
     let opened = Arc::clone(&state);
@@ -328,11 +237,11 @@ pub(super) fn watch_peer(webrtc: &gst::Element, fate: &Arc<Fate>, listener: &Lis
         if is_ours || fate.opened.fetch_add(1, Ordering::Relaxed) >= MAX_CHANNELS {
             return None;
         }
-        let state = Arc::new(State::new());
+        let state = Arc::new(State::new(&fate.allowance));
         watch(&channel, &state, &listener);
         let (fate, listener) = (Arc::clone(&fate), Arc::clone(&listener));
         channel.connect_on_open(move |channel| {
-            let (messages, incoming) = bounded(MAX_WAITING_MESSAGES);
+            let (messages, incoming) = waiting::queue();
             if state.incoming.set(messages).is_err() {
                 return;
             }
@@ -422,12 +331,12 @@ fn is_reliable(channel: &WebRTCDataChannel) -> bool {
 }
 
 impl State {
-    fn new() -> Self {
+    fn new(allowance: &Allowance) -> Self {
         Self {
             open: Latch::default(),
             low: bounded(1),
             incoming: OnceLock::new(),
-            waiting_bytes: AtomicUsize::new(0),
+            allowance: allowance.clone(),
         }
     }
 
@@ -436,15 +345,13 @@ impl State {
         let Some(incoming) = self.incoming.get() else {
             return;
         };
-        let bytes = message.len();
-        let waiting = self.waiting_bytes.fetch_add(bytes, Ordering::Relaxed);
-        let kept = match waiting + bytes > MAX_WAITING_BYTES {
-            true => Err(TrySendError::Full(message)),
-            false => incoming.try_send(message),
-        };
-        let Err(lost) = kept else { return };
-        self.waiting_bytes.fetch_sub(bytes, Ordering::Relaxed);
-        if matches!(lost, TrySendError::Full(_)) && is_reliable(channel) && incoming.close() {
+        if incoming.is_closed() {
+            return;
+        }
+        let kept = Waiting::new(message, &self.allowance).is_some_and(|waiting| {
+            !matches!(incoming.try_send(waiting), Err(TrySendError::Full(_)))
+        });
+        if !kept && is_reliable(channel) && incoming.close() {
             listener(PeerEvent::Failed(Failure::new(
                 FailureKind::ConnectionFailed,
                 "The other side sends data faster than it is taken here; let it wait for replies.",
@@ -483,19 +390,3 @@ impl Default for Latch {
         Self(set, wait)
     }
 }
-
-impl fmt::Display for SendError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Closed => f.write_str("the data channel is closed"),
-            Self::TooLong(bytes) => write!(
-                f,
-                "a message of {bytes} bytes is too long; {MAX_MESSAGE_BYTES} may be sent"
-            ),
-            Self::Nul => f.write_str("a text with a NUL in it cannot be sent; send it as bytes"),
-            Self::Refused(reason) => write!(f, "GStreamer does not send the message: {reason}"),
-        }
-    }
-}
-
-impl std::error::Error for SendError {}
