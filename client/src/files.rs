@@ -50,6 +50,8 @@ pub struct Directory {
 /// A file that comes in.
 pub struct Incoming {
     directory: Directory,
+    /// It is among the files that this run has taken.
+    is_counted: bool,
     file: File,
     name: String,
     partial: String,
@@ -137,6 +139,9 @@ impl Directory {
         if let Some(whole) = self.whole(name, size, sha256) {
             return Ok(whole);
         }
+        // One that is begun counts, also if it is never whole: it is there all the same.
+        let stat = fs::statat(&self.directory, &partial, AtFlags::SYMLINK_NOFOLLOW);
+        let is_new = stat.is_err();
         if self.files.load(Ordering::Relaxed) >= MAX_FILES {
             return Err(Refusal::TooMuch);
         }
@@ -162,8 +167,12 @@ impl Directory {
             }
             return Err(refusal);
         }
+        if is_new {
+            self.files.fetch_add(1, Ordering::Relaxed);
+        }
         Ok(Incoming {
             directory: self.clone(),
+            is_counted: is_new,
             file,
             name: name.to_owned(),
             partial,
@@ -185,6 +194,7 @@ impl Directory {
         let offset = digest(&mut file, size, &mut context).ok()?;
         (offset == size && sha256(context.clone()) == expected).then(|| Incoming {
             directory: self.clone(),
+            is_counted: true,
             file,
             name: name.to_owned(),
             partial: String::new(),
@@ -256,7 +266,9 @@ impl Incoming {
                 RenameFlags::NOREPLACE,
             ) {
                 Ok(()) => {
-                    self.directory.files.fetch_add(1, Ordering::Relaxed);
+                    if !self.is_counted {
+                        self.directory.files.fetch_add(1, Ordering::Relaxed);
+                    }
                     return Ok(name);
                 }
                 Err(Errno::EXIST) => {}

@@ -153,6 +153,18 @@ fn no_more_is_taken_than_was_allowed() {
 }
 
 #[test]
+fn files_that_are_begun_and_never_whole_are_no_more_than_others() {
+    let place = Place::new("begun");
+    let directory = place.directory(u64::MAX);
+    let begin = |number: u64| directory.begin(&format!("file {number}"), 1, sum(b"x"));
+    for number in 0..MAX_FILES {
+        assert!(begin(number).is_ok(), "{number}");
+    }
+    assert_eq!(begin(MAX_FILES).err(), Some(Refusal::TooMuch));
+    assert_eq!(place.names().len(), 10_000, "of the last there is nothing");
+}
+
+#[test]
 fn a_file_that_is_sent_is_read_by_pieces() {
     let place = Place::new("sent");
     let path = place.0.join("x.bin");
