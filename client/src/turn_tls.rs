@@ -141,7 +141,7 @@ impl Tunnel {
         let mut complained = false;
         let mut closed = std::pin::pin!(closed.recv().fuse());
         loop {
-            let mut accepted = std::pin::pin!(listener.accept().fuse());
+            let mut accepted = std::pin::pin!(accept(listener).fuse());
             select_biased! {
                 _ = closed => return,
                 outcome = carried.select_next_some() => match outcome {
@@ -160,10 +160,7 @@ impl Tunnel {
                         carried.push(self.carry(stream, from));
                     }
                     Ok(_) => tracing::debug!("too many connections for one tunnel"),
-                    Err(error) => {
-                        tracing::debug!("no connection for a tunnel: {error}");
-                        task::sleep(ACCEPT_AGAIN_AFTER).await;
-                    }
+                    Err(error) => tracing::debug!("no connection for a tunnel: {error}"),
                 },
             }
         }
@@ -206,6 +203,16 @@ impl Tunnel {
         let connecting = connector.connect(name, stream).await;
         connecting.map_err(|error| not_encrypted(&error))
     }
+}
+
+/// The next connection. Where there can be none just now, that is said after a pause, in which those
+/// that there are go on.
+async fn accept(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
+    let accepted = listener.accept().await;
+    if accepted.is_err() {
+        task::sleep(ACCEPT_AGAIN_AFTER).await;
+    }
+    accepted
 }
 
 /// Why TLS with a TURN server did not come about.
