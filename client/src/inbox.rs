@@ -20,8 +20,8 @@ use crate::report::Report;
 /// How often partners are looked after: as much later a silence is noticed, at the most.
 const TICK: Duration = Duration::from_millis(250);
 
-/// How many events of one connection may wait. A connection has a few dozen in its life, and is
-/// given up should it ever have more waiting.
+/// How many events of connections may wait. A connection has a few dozen in its life; should there ever
+/// be more, they are lost, and the log says so.
 const MAX_PEER_EVENTS: usize = 1024;
 
 /// How many lines of the relay may wait here; more of them wait on their way.

@@ -47,8 +47,11 @@ export class Firefox {
   }
 
   async stop() {
-    await this.browser.close();
-    rmSync(this.profile, { recursive: true, force: true, maxRetries: 5 });
+    try {
+      await this.browser.close();
+    } finally {
+      rmSync(this.profile, { recursive: true, force: true, maxRetries: 5 });
+    }
   }
 }
 

@@ -1,9 +1,11 @@
 //! Lines over a data channel. Two ends that speak `aldis-lines` tell one another when they have no
 //! more, and when all have arrived: a channel that is closed may lose its last messages.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use async_std::task;
+use futures_util::future::{Either, select};
 
 use super::data::{Teller, is_byte};
 use crate::data::{Form, LINES_PROTOCOL, Word};
@@ -56,11 +58,21 @@ pub(super) async fn send(
         return;
     }
     if eof_ends && !answers {
-        while channel.buffered_amount() > 0 {
-            task::sleep(LOOK).await;
+        // What waits on a channel that is over waits for ever.
+        let over = pin!(channel.closed());
+        if let Either::Left(_) = select(over, pin!(has_left(&channel))).await {
+            tracing::warn!("the data channel ended before all lines had left");
+            return;
         }
         task::sleep(LAST_WORDS).await;
         teller.tell(Word::Finished(ALL_SENT)).await;
+    }
+}
+
+/// Waits until all that was sent has left.
+async fn has_left(channel: &DataChannel) {
+    while channel.buffered_amount() > 0 {
+        task::sleep(LOOK).await;
     }
 }
 

@@ -172,8 +172,9 @@ impl Recorder {
 impl Drop for Inner {
     fn drop(&mut self) {
         self.tracks.stop();
-        // Unless it has finished already.
-        let _ = self.items.send_blocking(Item::Finish);
+        // Nothing more comes: the thread writes what waits, and completes the files. Whoever lets go of a
+        // recorder does not wait for the disk.
+        self.items.close();
     }
 }
 
