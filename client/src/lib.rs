@@ -43,6 +43,7 @@ pub mod media;
 pub mod metrics;
 pub mod negotiation;
 pub mod observation;
+pub mod passing;
 pub mod peer;
 pub mod plugins;
 pub mod presence;
