@@ -15,9 +15,10 @@ use async_channel::{Receiver, Sender, bounded};
 use futures_util::future::{Either, join_all, select};
 use gst_app::AppSrc;
 
-use crate::encoder::{self, Encoder};
+use crate::encoder::Encoder;
 use crate::failure::{Failure, FailureKind};
 use crate::feed::Feed;
+use crate::intake::Intake;
 use crate::media::{Codec, Kind, Media, Origin};
 use crate::report::Report;
 use crate::studio::Studio;
@@ -43,7 +44,8 @@ struct Inner {
     studio: Studio,
     programs: BTreeMap<Kind, AppSrc>,
     changes: Receiver<Report>,
-    inputs: BTreeMap<Codec, AppSrc>,
+    feeds: BTreeMap<Kind, Arc<Feed>>,
+    intakes: BTreeMap<Codec, Intake>,
     /// Made when they are first asked for. On no frame's way.
     encoders: Mutex<BTreeMap<Codec, Encoder>>,
     /// What encoders of pictures aim at.
@@ -61,18 +63,15 @@ impl Capture {
         // One failure is enough: the first is the cause of the others.
         let (failed, failures) = bounded(1);
         let mut feeds = BTreeMap::new();
-        let mut inputs = BTreeMap::new();
+        let mut intakes = BTreeMap::new();
         for kind in Kind::ALL {
             if !media.sends(kind) {
                 continue;
             }
             let of_kind = media.codecs(kind).into_iter();
-            let of_kind: Vec<_> = of_kind
-                .map(|codec| (codec, encoder::input(kind, media)))
-                .collect();
-            let feed = Feed::new(of_kind.iter().map(|(_, input)| input.clone()).collect());
-            feeds.insert(kind, Arc::new(feed));
-            inputs.extend(of_kind);
+            let of_kind: Vec<_> = of_kind.map(|codec| Intake::new(codec, media)).collect();
+            feeds.insert(kind, Arc::new(Feed::new(of_kind.clone())));
+            intakes.extend(of_kind.into_iter().map(|intake| (intake.codec, intake)));
         }
         let programs = programs(media);
         let (studio, changes) = Studio::open(media, timeline, &feeds, &programs, failed.clone());
@@ -82,12 +81,14 @@ impl Capture {
             studio,
             programs,
             changes,
-            inputs,
+            feeds,
+            intakes,
             encoders: Mutex::default(),
             bitrate_kbps: AtomicU32::new(media.format.bitrate_kbps),
             failed,
             failures,
         }));
+        capture.0.settle_cap();
         for kind in Kind::ALL {
             // The others are made when a peer takes one of them.
             if let Some(codec) = media.codecs(kind).first().filter(|_| media.sends(kind)) {
@@ -99,7 +100,7 @@ impl Capture {
 
     /// Whether there is nothing to capture.
     pub fn is_empty(&self) -> bool {
-        self.0.inputs.is_empty()
+        self.0.intakes.is_empty()
     }
 
     /// The track of a codec, whose encoder is made and started if it was not; `None` when nothing of
@@ -227,7 +228,7 @@ impl Inner {
         codec: Codec,
         act: impl FnOnce(&Encoder) -> T,
     ) -> Result<Option<T>, anyhow::Error> {
-        let Some(input) = self.inputs.get(&codec) else {
+        let Some(intake) = self.intakes.get(&codec) else {
             return Ok(None);
         };
         let mut encoders = self.encoders();
@@ -235,7 +236,7 @@ impl Inner {
             return Ok(Some(act(encoder)));
         }
         let failed = self.failed.clone();
-        let encoder = Encoder::new(codec, &self.media, input, &self.timeline, move |error| {
+        let encoder = Encoder::new(codec, &self.media, intake, &self.timeline, move |error| {
             let sentence = format!("The encoder of {codec} failed: {}", error.error());
             let _ = failed.try_send(Failure::new(FailureKind::Other, sentence));
         })?;

@@ -3,21 +3,26 @@
 //! Frames are encoded once for each codec, whoever watches, and handed on by reference: the appsink's
 //! thread pushes each encoded frame into the appsrc of every viewer. It owns the list of viewers, so
 //! that no lock lies on a frame's way; a new viewer reaches it through a channel. A viewer begins at a
-//! key frame. An appsrc drops when its viewer is slow, so none can hold up the encoder.
+//! key frame. An appsrc drops when its viewer is slow, so none can hold up the encoder. Frames that are
+//! encoded already come to the same appsink, past the encoder.
+
+mod hands;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::Context as _;
 use async_channel::{Receiver, Sender, bounded};
 use gst::prelude::*;
-use gst_app::{AppSink, AppSinkCallbacks, AppSrc};
+use gst_app::{AppSink, AppSrc};
 
 use crate::encoders::Rate;
-use crate::graph::{self, Branch, ENCODED, ENCODER};
+use crate::graph::{self, Branch, ENCODED, ENCODER, JOIN};
+use crate::intake::{Audience, Intake};
 use crate::media::{Codec, Kind, Media};
 use crate::source::{set_property, size_of};
-use crate::timeline::{Timeline, on_timeline};
+use crate::timeline::Timeline;
+use hands::Viewer;
 
 /// How many viewers may be joining in the time of one frame.
 const MAX_JOINING: usize = 256;
@@ -25,12 +30,6 @@ const MAX_JOINING: usize = 256;
 /// However many key frames peers ask for, they get one in so long: a crowd that lost the same packet
 /// asks at once.
 const KEY_FRAME_INTERVAL: gst::ClockTime = gst::ClockTime::from_mseconds(300);
-
-/// How many pictures may wait for the encoder. An old one is worth nothing.
-const MAX_WAITING_PICTURES: u64 = 1;
-
-/// How much sound may wait for the encoder: a hiccup of the scheduler.
-const MAX_WAITING_SOUND: gst::ClockTime = gst::ClockTime::from_mseconds(100);
 
 /// Encodes what a [`Feed`](crate::source::Feed) gives into one codec, while it is started.
 #[derive(Debug)]
@@ -54,43 +53,8 @@ pub struct Track {
     audience: Arc<Audience>,
 }
 
-/// Who watches a track, as its thread last saw.
-#[derive(Debug, Default)]
-struct Audience {
-    size: AtomicUsize,
-    /// Somebody has watched since the track was last handed out.
-    came: AtomicBool,
-}
-
-/// Who gets the frames of a track.
-#[derive(Debug)]
-struct Viewer {
-    source: gst::glib::WeakRef<AppSrc>,
-    sent: Arc<AtomicU64>,
-    started: bool,
-}
-
-/// The place where raw frames of a kind enter an encoder. Until the encoder is started, and after it
-/// is stopped, frames that are pushed into it are thrown away.
-pub(crate) fn input(kind: Kind, media: &Media) -> AppSrc {
-    let input = AppSrc::builder()
-        .format(gst::Format::Time)
-        .is_live(true)
-        .min_latency(0)
-        .max_bytes(0)
-        .leaky_type(gst_app::AppLeakyType::Downstream);
-    let input = match kind {
-        Kind::Video => input.max_buffers(MAX_WAITING_PICTURES),
-        Kind::Audio => input.max_time(MAX_WAITING_SOUND),
-    };
-    let caps = graph::raw_form(kind, media).parse::<gst::Caps>();
-    input
-        .caps(&caps.unwrap_or_else(|_| gst::Caps::new_any()))
-        .build()
-}
-
 impl Encoder {
-    /// Builds an encoder behind `input` without starting it. `failed` hears of an element that cannot
+    /// Builds an encoder behind `intake` without starting it. `failed` hears of an element that cannot
     /// go on, on a thread of GStreamer.
     ///
     /// # Errors
@@ -98,7 +62,7 @@ impl Encoder {
     pub(crate) fn new(
         codec: Codec,
         media: &Media,
-        input: &AppSrc,
+        intake: &Intake,
         timeline: &Timeline,
         failed: impl Fn(&gst::message::Error) + Send + Sync + 'static,
     ) -> Result<Self, anyhow::Error> {
@@ -106,8 +70,13 @@ impl Encoder {
         timeline.rule(&pipeline);
         let bin = build(&graph::encoder_branch(codec, media))
             .with_context(|| format!("building the encoder of {codec}"))?;
-        pipeline.add_many([input.upcast_ref::<gst::Element>(), bin.upcast_ref()])?;
-        input.link(&bin)?;
+        pipeline.add_many([intake.raw.upcast_ref::<gst::Element>(), bin.upcast_ref()])?;
+        intake.raw.link(&bin)?;
+        if let Some(passed) = &intake.passed {
+            let join = bin.by_name(JOIN).context("an encoder has an end")?;
+            pipeline.add(passed)?;
+            passed.link_pads(Some("src"), &join, Some("sink_%u"))?;
+        }
         let sink = bin
             .by_name(ENCODED)
             .and_then(|sink| sink.downcast::<AppSink>().ok())
@@ -124,7 +93,8 @@ impl Encoder {
             Codec::Opus => Rate::Bits("bitrate"),
         };
         let encoder = bin.by_name(ENCODER).map(|encoder| encoder.downgrade());
-        let track = Track::new(codec, sink, encoder.map(|encoder| (encoder, rate)));
+        let rate = encoder.map(|encoder| (encoder, rate));
+        let track = Track::new(codec, sink, rate, Arc::clone(&intake.audience));
         Ok(Self { pipeline, track })
     }
 
@@ -148,7 +118,7 @@ impl Encoder {
 
     /// Whether everybody who watched has gone.
     pub(crate) fn is_deserted(&self) -> bool {
-        let Audience { size, came } = &*self.track.audience;
+        let Audience { size, came, .. } = &*self.track.audience;
         came.load(Ordering::Relaxed)
             && size.load(Ordering::Relaxed) == 0
             && self.track.joining.is_empty()
@@ -173,11 +143,16 @@ impl Track {
         codec: Codec,
         sink: AppSink,
         rate: Option<(gst::glib::WeakRef<gst::Element>, Rate)>,
+        audience: Arc<Audience>,
     ) -> Self {
-        let audience = Arc::<Audience>::default();
         let (joining, joined) = bounded(MAX_JOINING);
         let (first, ready) = bounded(1);
-        sink.set_callbacks(hand_on(joined, first, Arc::clone(&audience)));
+        sink.set_callbacks(hands::hand_on(
+            codec.kind(),
+            joined,
+            first,
+            Arc::clone(&audience),
+        ));
         Self {
             codec,
             sink,
@@ -192,19 +167,19 @@ impl Track {
     /// Lets `viewer` have every frame from the next key frame on; `sent` counts them. It leaves by
     /// going away, or by being stopped.
     pub fn join(&self, viewer: &AppSrc, sent: Arc<AtomicU64>) {
-        let joining = Viewer {
-            source: viewer.downgrade(),
-            sent,
-            started: false,
-        };
-        if self.joining.try_send(joining).is_err() {
+        // Counted first, so that it is never taken before.
+        let joining = &self.audience.joining;
+        joining.fetch_add(1, Ordering::Relaxed);
+        if self.joining.try_send(Viewer::new(viewer, sent)).is_err() {
+            joining.fetch_sub(1, Ordering::Relaxed);
             tracing::warn!(codec = %self.codec, "too many viewers join at once; one is left out");
         }
         self.force_key_frame();
     }
 
     /// Asks the encoder for a key frame, unless that was done a moment ago: a peer that still lacks
-    /// one asks again.
+    /// one asks again. While a source's own frames are passed there is nobody to ask: the next key
+    /// frame comes when it comes.
     pub fn request_key_frame(&self) {
         let now = self.sink.current_running_time().unwrap_or_default();
         let asked = gst::ClockTime::from_mseconds(self.key_frame_asked.load(Ordering::Relaxed));
@@ -231,6 +206,14 @@ impl Track {
     /// The size of the encoded picture, once there is one.
     pub fn size(&self) -> Option<(u32, u32)> {
         size_of(&self.sink.static_pad("sink")?.current_caps()?)
+    }
+
+    /// Whether it is watched, and what is seen is a source's own frames and not the encoder's.
+    pub fn is_passed(&self) -> bool {
+        let Audience {
+            size, is_passed, ..
+        } = &*self.audience;
+        size.load(Ordering::Relaxed) > 0 && is_passed.load(Ordering::Relaxed)
     }
 
     /// Whether its encoder runs; one that everybody has left rests.
@@ -276,55 +259,4 @@ pub(crate) fn build(branch: &Branch) -> Result<gst::Bin, anyhow::Error> {
         }
     }
     Ok(bin)
-}
-
-fn hand_on(
-    joined: Receiver<Viewer>,
-    first: Sender<()>,
-    audience: Arc<Audience>,
-) -> AppSinkCallbacks {
-    let mut viewers: Vec<Viewer> = Vec::new();
-    AppSinkCallbacks::builder()
-        .new_sample(move |sink| {
-            let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
-            if !first.is_closed() {
-                let _ = first.try_send(());
-                first.close();
-            }
-            while let Ok(viewer) = joined.try_recv() {
-                viewers.push(viewer);
-            }
-            let Some(frame) = on_timeline(&sample) else {
-                return Ok(gst::FlowSuccess::Ok);
-            };
-            let caps = sample.caps();
-            viewers.retain_mut(|viewer| viewer.take(&frame, caps));
-            audience.size.store(viewers.len(), Ordering::Relaxed);
-            audience
-                .came
-                .fetch_or(!viewers.is_empty(), Ordering::Relaxed);
-            Ok(gst::FlowSuccess::Ok)
-        })
-        .build()
-}
-
-impl Viewer {
-    /// Passes a frame on; false once the viewer is gone.
-    fn take(&mut self, frame: &gst::Buffer, caps: Option<&gst::CapsRef>) -> bool {
-        let Some(source) = self.source.upgrade() else {
-            return false;
-        };
-        if !self.started {
-            if frame.flags().contains(gst::BufferFlags::DELTA_UNIT) {
-                return true;
-            }
-            source.set_caps(caps.map(gst::CapsRef::to_owned).as_ref());
-            self.started = true;
-        }
-        if source.push_buffer(frame.clone()).is_err() {
-            return false;
-        }
-        self.sent.fetch_add(1, Ordering::Relaxed);
-        true
-    }
 }

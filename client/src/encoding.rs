@@ -77,6 +77,15 @@ impl Opus {
 }
 
 impl Encoding {
+    /// Puts a codec of the list first, unless somebody said in which order they go.
+    pub fn prefer(&mut self, codec: VideoCodec) {
+        if let Some(at) = self.codecs.iter().position(|its| *its == codec)
+            && !self.are_named
+        {
+            self.codecs[..=at].rotate_right(1);
+        }
+    }
+
     /// The encoder of a codec: the one that was chosen or, before there was a choice, the library that
     /// needs no proof.
     pub fn encoder_of(&self, codec: VideoCodec) -> &'static Candidate {
@@ -132,6 +141,23 @@ mod tests {
         use VideoCodec::{H264, Vp8, Vp9};
         assert_eq!(without_repetition([Vp9, Vp8, Vp9, H264]), [Vp9, Vp8, H264]);
         assert_eq!(without_repetition([]), []);
+    }
+
+    #[test]
+    fn what_nobody_named_may_be_put_first() {
+        use VideoCodec::{Av1, H264, Vp8, Vp9};
+        let mut encoding = Encoding::default();
+        encoding.prefer(Vp9);
+        assert_eq!(encoding.codecs, [Vp9, Vp8, H264, Av1]);
+        encoding.are_named = true;
+        encoding.prefer(H264);
+        assert_eq!(encoding.codecs, [Vp9, Vp8, H264, Av1]);
+        let mut none = Encoding {
+            codecs: vec![H264],
+            ..Encoding::default()
+        };
+        none.prefer(Vp8);
+        assert_eq!(none.codecs, [H264]);
     }
 
     #[test]

@@ -1,14 +1,16 @@
-//! The way of raw frames from the sources of a kind to its encoders.
+//! The way of frames from the sources of a kind to its encoders, or past them.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
-use gst_app::AppSrc;
+use crate::intake::Intake;
+use crate::media::Codec;
 
 /// The way from the sources of a kind to its encoders. The frames of one source pass, in the order of
-/// their time; those of the others do not.
+/// their time; those of the others do not. A source that has its frames encoded already gives them
+/// beside the raw ones: they are handed on past the encoder of their codec, which gets nothing then.
 #[derive(Debug)]
 pub struct Feed {
-    inputs: Vec<AppSrc>,
+    intakes: Vec<Intake>,
     /// The number of the source whose frames pass.
     current: AtomicU64,
     /// The number of the source that takes over with its first frame.
@@ -19,22 +21,64 @@ pub struct Feed {
     followed: AtomicU64,
     /// The time of the last frame that passed, in nanoseconds of running time.
     last: AtomicU64,
+    /// The same of frames that were encoded already.
+    last_encoded: AtomicU64,
+    /// The most that encoded frames may have, in kilobits a second.
+    cap_kbps: AtomicU32,
+    /// In a rehearsal encoders are tried, and nothing goes past them.
+    is_rehearsal: AtomicBool,
+}
+
+/// What a source may hand on as it is.
+#[derive(Debug)]
+pub(crate) struct Passage {
+    codec: Codec,
+    /// How much it has, in kilobits a second; what is not known to fit has more than anything.
+    kbps: AtomicU32,
 }
 
 /// For how long the sound of a picture may pause before silence takes its place.
 const FOLLOWING_PAUSE: u64 = 300_000_000;
 
+impl Passage {
+    /// Frames of this codec, with so many kilobits a second; `None` while that is not known.
+    pub(crate) fn new(codec: Codec, kbps: Option<u32>) -> Self {
+        Self {
+            codec,
+            kbps: AtomicU32::new(kbps.unwrap_or(u32::MAX)),
+        }
+    }
+
+    /// Notes how much it has now; with `None` it does not fit any more.
+    pub(crate) fn set_kbps(&self, kbps: Option<u32>) {
+        self.kbps.store(kbps.unwrap_or(u32::MAX), Ordering::Relaxed);
+    }
+}
+
 impl Feed {
     /// A way into these encoders. Nothing passes until a source is wanted.
-    pub(crate) fn new(inputs: Vec<AppSrc>) -> Self {
+    pub(crate) fn new(intakes: Vec<Intake>) -> Self {
         Self {
-            inputs,
+            intakes,
             current: AtomicU64::new(0),
             wanted: AtomicU64::new(0),
             following: AtomicU64::new(0),
             followed: AtomicU64::new(0),
             last: AtomicU64::new(0),
+            last_encoded: AtomicU64::new(0),
+            cap_kbps: AtomicU32::new(u32::MAX - 1),
+            is_rehearsal: AtomicBool::new(false),
         }
+    }
+
+    /// From now on frames with more than this are not handed on as they are.
+    pub(crate) fn set_cap(&self, kbps: u32) {
+        self.cap_kbps.store(kbps, Ordering::Relaxed);
+    }
+
+    /// Whether what comes now is to try the encoders.
+    pub(crate) fn rehearse(&self, is_rehearsal: bool) {
+        self.is_rehearsal.store(is_rehearsal, Ordering::Relaxed);
     }
 
     /// Lets the source with this number take over with its first frame; until then the one before it
@@ -57,7 +101,10 @@ impl Feed {
     /// Nothing passes any more.
     pub(crate) fn close(&self) {
         self.want(0, false);
-        self.current.store(0, Ordering::Relaxed);
+        let current = self.current.swap(0, Ordering::Relaxed);
+        self.intakes
+            .iter()
+            .for_each(|intake| intake.take_from(current));
     }
 
     /// The number of the source whose frames pass; 0 before the first.
@@ -67,24 +114,112 @@ impl Feed {
 
     /// The time of the last frame that passed, in nanoseconds of running time.
     pub(crate) fn last(&self) -> u64 {
-        self.last.load(Ordering::Relaxed)
+        let last = |time: &AtomicU64| time.load(Ordering::Relaxed);
+        last(&self.last).max(last(&self.last_encoded))
     }
 
-    /// Passes a frame of a source on, and says whether the source has taken over with it. Called on
+    /// Passes a raw frame of a source on, and says whether the source has taken over with it. Called on
     /// the source's own thread.
     pub(crate) fn pass(&self, number: u64, frame: &gst::Buffer) -> bool {
-        let mut is_first = false;
-        if self.wanted.load(Ordering::Relaxed) == number {
-            is_first = self.current.swap(number, Ordering::Relaxed) != number;
-        } else if self.current() != number {
+        let Some(before) = self.take_over(number) else {
             return false;
+        };
+        let is_first = before != number;
+        if is_first {
+            self.intakes
+                .iter()
+                .for_each(|intake| intake.take_from(before));
         }
         let time = frame.pts().map_or(0, gst::ClockTime::nseconds);
         if self.following.load(Ordering::Relaxed) == number && self.is_followed(time) {
             return is_first;
         }
-        self.push(time, frame);
+        self.push(time, frame, None);
         is_first
+    }
+
+    /// Passes a raw frame on of a source that gives encoded ones as well: to the encoders of other
+    /// codecs, and to that of its own while it may not be handed on as it is. Says whether the source
+    /// has taken over with it.
+    pub(crate) fn pass_decoded(&self, number: u64, passage: &Passage, frame: &gst::Buffer) -> bool {
+        if !self.lets(passage) {
+            if let Some(intake) = self.intake(passage).filter(|_| self.current() == number) {
+                intake.take_from(number);
+            }
+            return self.pass(number, frame);
+        }
+        // It takes over with an encoded one.
+        if self.current() == number {
+            let time = frame.pts().map_or(0, gst::ClockTime::nseconds);
+            self.push(time, frame, Some(number));
+        }
+        false
+    }
+
+    /// Hands an encoded frame of a source on, and says whether the source has taken over with it. It
+    /// begins with a key frame; where the encoder is to take over, it ends when that has a frame.
+    pub(crate) fn pass_encoded(
+        &self,
+        number: u64,
+        passage: &Passage,
+        frame: &gst::Buffer,
+        caps: &gst::Caps,
+    ) -> bool {
+        let Some(intake) = self.intake(passage) else {
+            return false;
+        };
+        let is_key = !frame.flags().contains(gst::BufferFlags::DELTA_UNIT);
+        let begins = is_key && self.lets(passage);
+        let goes_on = intake.passes(number) && self.current() == number;
+        if !begins && !goes_on {
+            return false;
+        }
+        let Some(before) = self.take_over(number) else {
+            return false;
+        };
+        if before != number {
+            self.intakes
+                .iter()
+                .for_each(|intake| intake.take_from(before));
+        }
+        if begins {
+            intake.audience.giver.store(number, Ordering::Relaxed);
+        }
+        let time = frame.pts().map_or(0, gst::ClockTime::nseconds);
+        self.last_encoded.fetch_max(time, Ordering::Relaxed);
+        intake.pass(frame, caps);
+        before != number
+    }
+
+    /// Whether a source that gives encoded frames has to give raw ones as well: for who watches in
+    /// another codec, or could come and do so, and while its own do not pass.
+    pub(crate) fn wants_decoded(&self, number: u64, passage: &Passage) -> bool {
+        let watched = |intake: &&Intake| intake.is_watched();
+        let is_other = |intake: &Intake| intake.codec != passage.codec;
+        let own = self.intake(passage);
+        let passes = self.lets(passage) && own.is_some_and(|own| own.passes(number));
+        !passes
+            || self.intakes.iter().filter(watched).any(is_other)
+            || !own.is_some_and(Intake::is_watched)
+    }
+
+    /// Whether the source with this number passes; the number of the one that did until now.
+    fn take_over(&self, number: u64) -> Option<u64> {
+        if self.wanted.load(Ordering::Relaxed) == number {
+            return Some(self.current.swap(number, Ordering::Relaxed));
+        }
+        (self.current() == number).then_some(number)
+    }
+
+    fn lets(&self, passage: &Passage) -> bool {
+        passage.kbps.load(Ordering::Relaxed) <= self.cap_kbps.load(Ordering::Relaxed)
+            && !self.is_rehearsal.load(Ordering::Relaxed)
+    }
+
+    fn intake(&self, passage: &Passage) -> Option<&Intake> {
+        self.intakes
+            .iter()
+            .find(|intake| intake.codec == passage.codec)
     }
 
     /// Passes sound that belongs to a picture on, where it is wanted.
@@ -93,7 +228,7 @@ impl Feed {
         if number != 0 && self.current() == number {
             let time = frame.pts().map_or(0, gst::ClockTime::nseconds);
             self.followed.store(time, Ordering::Relaxed);
-            self.push(time, frame);
+            self.push(time, frame, None);
         }
     }
 
@@ -102,14 +237,17 @@ impl Feed {
         followed > 0 && time < followed + FOLLOWING_PAUSE
     }
 
-    fn push(&self, time: u64, frame: &gst::Buffer) {
+    /// Into every encoder but the one whose frames this source gives itself.
+    fn push(&self, time: u64, frame: &gst::Buffer, giver: Option<u64>) {
         // Encoders take no step back in time, and two sources are not quite in step.
         if self.last.fetch_max(time, Ordering::Relaxed) >= time && time > 0 {
             return;
         }
-        for input in &self.inputs {
-            // One whose encoder is not running does not take it.
-            let _ = input.push_buffer(frame.clone());
+        for intake in &self.intakes {
+            if !giver.is_some_and(|giver| intake.passes(giver)) {
+                // One whose encoder is not running does not take it.
+                let _ = intake.raw.push_buffer(frame.clone());
+            }
         }
     }
 }
@@ -117,6 +255,7 @@ impl Feed {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::media::VideoCodec;
 
     fn frame(ms: u64) -> gst::Buffer {
         let mut frame = gst::Buffer::new();
@@ -153,6 +292,89 @@ mod tests {
         feed.leave(1, 0, false);
         feed.pass(3, &frame(50));
         assert_eq!((feed.current(), feed.last()), (3, 50_000_000));
+    }
+
+    /// A way for pictures in VP8 and H.264.
+    fn pictures() -> (Feed, Passage) {
+        gst::init().expect("GStreamer is installed");
+        let media = crate::media::Media::default();
+        let intakes = [VideoCodec::Vp8, VideoCodec::H264];
+        let intakes = intakes.map(|codec| Intake::new(Codec::Video(codec), &media));
+        let passage = Passage::new(Codec::Video(VideoCodec::H264), Some(500));
+        (Feed::new(intakes.into()), passage)
+    }
+
+    fn delta(ms: u64) -> gst::Buffer {
+        let mut delta = frame(ms);
+        delta.make_mut().set_flags(gst::BufferFlags::DELTA_UNIT);
+        delta
+    }
+
+    #[test]
+    fn encoded_frames_take_over_at_a_key_frame() {
+        let (feed, passage) = pictures();
+        let caps = gst::Caps::new_any();
+        feed.want(1, false);
+        assert!(feed.pass(1, &frame(10)));
+        feed.want(2, false);
+        assert!(!feed.pass_encoded(2, &passage, &delta(20), &caps));
+        assert!(!feed.pass_decoded(2, &passage, &frame(20)));
+        assert_eq!(feed.current(), 1, "the one before goes on");
+        assert!(feed.pass_encoded(2, &passage, &frame(30), &caps));
+        assert!(!feed.pass_encoded(2, &passage, &delta(40), &caps));
+        assert!(!feed.pass(1, &frame(50)));
+        assert!(feed.intakes[1].passes(2) && !feed.intakes[0].passes(2));
+        assert_eq!(feed.last(), 40_000_000);
+        // The next source is raw.
+        feed.want(3, false);
+        assert!(feed.pass(3, &frame(60)));
+        assert!(!feed.pass_encoded(2, &passage, &frame(70), &caps));
+        assert!(feed.intakes.iter().all(|intake| intake.passes(0)));
+    }
+
+    #[test]
+    fn a_cap_has_the_encoder_take_over_and_give_back() {
+        let (feed, passage) = pictures();
+        let caps = gst::Caps::new_any();
+        let passes = || feed.intakes[1].passes(1);
+        feed.want(1, false);
+        feed.pass_encoded(1, &passage, &frame(10), &caps);
+        feed.set_cap(499);
+        feed.pass_encoded(1, &passage, &frame(20), &caps);
+        assert!(passes(), "until the encoder has a frame");
+        feed.pass_decoded(1, &passage, &frame(30));
+        assert!(!passes());
+        feed.pass_encoded(1, &passage, &frame(40), &caps);
+        assert!(!passes());
+        feed.set_cap(500);
+        feed.pass_encoded(1, &passage, &delta(50), &caps);
+        assert!(!passes() && feed.wants_decoded(1, &passage));
+        feed.pass_encoded(1, &passage, &frame(60), &caps);
+        assert!(passes());
+    }
+
+    #[test]
+    fn raw_frames_are_wanted_for_other_codecs_and_while_nobody_watches() {
+        let (feed, passage) = pictures();
+        let caps = gst::Caps::new_any();
+        let watch = |at: usize, many| {
+            let audience = &feed.intakes[at].audience;
+            audience.size.store(many, Ordering::Relaxed);
+        };
+        assert!(feed.wants_decoded(1, &passage), "nothing passes yet");
+        feed.want(1, false);
+        feed.pass_encoded(1, &passage, &frame(10), &caps);
+        assert!(
+            feed.wants_decoded(1, &passage),
+            "who comes may want anything"
+        );
+        watch(1, 1);
+        assert!(!feed.wants_decoded(1, &passage));
+        watch(0, 1);
+        assert!(feed.wants_decoded(1, &passage));
+        watch(0, 0);
+        feed.rehearse(true);
+        assert!(feed.wants_decoded(1, &passage));
     }
 
     #[test]

@@ -4,11 +4,15 @@
 //! element once it exists.
 
 mod camera;
+mod passing;
 mod sources;
 mod voice;
 
 use crate::media::{Codec, Kind, Media, VideoCodec, VideoFormat};
 
+pub use passing::{
+    GATE, PARSER, PASSED, passing_camera_branch, passing_file_branch, prescan_branch,
+};
 pub use sources::{Pace, RAW, RAW_SOUND, camera_branch, origin_branch, slate_branch};
 use sources::{raw_text, source_elements};
 pub use voice::{ECHO_PROBE, VOICE_RATE, voice_filter, with_voice};
@@ -53,6 +57,8 @@ const SHORT_QUEUE: &str =
 pub const ENCODER: &str = "encoder";
 /// The name of the appsink at the end of an encoder.
 pub const ENCODED: &str = "encoded";
+/// The name of the element in front of it, where frames come in that are encoded already.
+pub const JOIN: &str = "join";
 
 /// The form in which every source of a kind gives its frames, so that one can take the place of
 /// another while an encoder runs.
@@ -86,7 +92,9 @@ pub fn encoder_branch(codec: Codec, media: &Media) -> Branch {
     let encoder = encoder(codec, media);
     Branch {
         launch: format!(
-            "{} ! appsink name={ENCODED} enable-last-sample=false sync=false async=false max-buffers=4 drop=true",
+            "{} ! funnel name={JOIN} \
+             ! appsink name={ENCODED} enable-last-sample=false sync=false async=false max-buffers=4 \
+             drop=true",
             encoder.launch
         ),
         ..encoder
@@ -248,6 +256,7 @@ mod tests {
             let ours = "appsrc name=video-source is-live=true format=time max-buffers=1";
             let text = discarding_text(&media, kind).map(|text| text.replacen(set, ours, 1));
             let (source, encoder) = source.zip(encoder).unwrap_or_default();
+            let encoder = encoder.replace(&format!(" ! funnel name={JOIN}"), "");
             let text = text.and_then(until_sink).unwrap_or_default();
             let between = text
                 .strip_prefix(&source)

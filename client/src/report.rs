@@ -1,6 +1,7 @@
 //! What the client tells its user: each report is one line of text and one JSON object.
 
 mod connection;
+mod passing;
 
 use std::fmt;
 
@@ -16,6 +17,7 @@ use crate::stats::Rates;
 use crate::switcher::Change;
 
 pub use connection::{Connection, Doubt, Reconnection};
+pub use passing::PassedNote;
 
 /// Something worth a line. Serializes to the JSON object of `--json`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -144,6 +146,10 @@ pub enum Report {
     SourceRefused(SourceNote),
     /// A source has come to its end; a slate is sent.
     SourceEnded(SourceNote),
+    /// The pictures of a source are sent as they are, where the other side takes their codec.
+    SourcePassed(PassedNote),
+    /// The pictures of a source are encoded already, and are encoded anew all the same.
+    SourceEncoded(SourceNote),
     /// The program ends because of this.
     Failed {
         /// What went wrong and what to do.
@@ -233,12 +239,10 @@ impl fmt::Display for Report {
             Self::Offer { direction } => write!(f, "offer {direction}"),
             Self::Answer { direction } => write!(f, "answer {direction}"),
             Self::Connected(connection) => write!(f, "{connection}"),
-            Self::Interrupted { seconds } => {
-                write!(
-                    f,
-                    "nothing has come for {seconds:.1} s; trying another connection"
-                )
-            }
+            Self::Interrupted { seconds } => write!(
+                f,
+                "nothing has come for {seconds:.1} s; trying another connection"
+            ),
             Self::Resumed => f.write_str("the connection is back by itself"),
             Self::Reconnected(reconnection) => write!(f, "{reconnection}"),
             Self::FirstFrameSent {
@@ -292,6 +296,8 @@ impl fmt::Display for Report {
             Self::SourceBack(note) => note.say(f, "is back"),
             Self::SourceRefused(note) => note.say(f, "cannot be had, the one before goes on"),
             Self::SourceEnded(note) => note.say(f, "is over, a slate is sent"),
+            Self::SourcePassed(note) => write!(f, "{note}"),
+            Self::SourceEncoded(note) => note.say(f, "is encoded anew"),
             Self::Reply { text: reason } | Self::Failed { reason, .. } => write!(f, "{reason}"),
         }
     }

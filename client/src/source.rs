@@ -3,6 +3,9 @@
 //! Every source of a kind gives raw frames of the same form, so that one can take the place of another
 //! while encoders and calls go on. A source that fails takes nothing down with it.
 
+mod failures;
+mod passing;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -13,13 +16,17 @@ use gst::glib::{ParamSpec, ParamSpecInt, ParamSpecInt64, ParamSpecUInt, ParamSpe
 use gst::prelude::*;
 use gst_app::{AppSink, AppSinkCallbacks, AppSrc};
 
-use crate::camera::{CameraName, Wanted};
+use crate::camera::{CameraName, Encoding, Wanted};
 use crate::devices::{cameras, grab};
 use crate::failure::{Failure, FailureKind};
 use crate::feed::Feed;
-use crate::graph::{self, AUDIO_SOURCE, Branch, Pace, RAW, RAW_SOUND, VIDEO_SOURCE};
-use crate::media::{AudioSource, Kind, Media, Origin, VideoFormat, VideoSource};
+use crate::graph::{self, AUDIO_SOURCE, Branch, PASSED, Pace, RAW, RAW_SOUND, VIDEO_SOURCE};
+use crate::media::{AudioSource, Codec, Kind, Media, Origin, VideoCodec, VideoSource};
+use crate::passing::{Passing, Reason};
+use crate::prescan::Prescans;
 use crate::timeline::Timeline;
+use failures::{explain, unbuilt};
+use passing::{Passed, decoder_of};
 
 /// How long what is played may take to be ready.
 const PREROLL_LIMIT: Duration = Duration::from_secs(10);
@@ -38,6 +45,8 @@ const LIVE_LATENCY_MS: u32 = 100;
 pub(crate) enum SourceEvent {
     /// Its first frame has passed.
     FirstFrame,
+    /// Whether its pictures are sent as they are, where they are encoded already.
+    Judged(Result<Passing, Reason>),
     /// It cannot go on.
     Failed(Failure),
     /// It is over; whether it is to begin anew.
@@ -69,6 +78,28 @@ pub(crate) enum Act {
     Slate(Kind, String),
 }
 
+/// One start of a source.
+#[derive(Clone, Debug)]
+pub(crate) struct Order {
+    /// What is to be started.
+    pub(crate) act: Act,
+    /// Its number.
+    pub(crate) number: u64,
+    /// Set by whoever wants it to end while it is still getting ready.
+    pub(crate) unwanted: Arc<AtomicBool>,
+    /// What is known of files.
+    pub(crate) prescans: Arc<Prescans>,
+}
+
+/// What is to be built.
+struct Plan {
+    kind: Kind,
+    pace: Pace,
+    branch: Branch,
+    /// What of it is encoded already.
+    passed: Option<Passed>,
+}
+
 /// One source, while it is started.
 #[derive(Debug)]
 pub(crate) struct Source {
@@ -88,14 +119,16 @@ impl Source {
     /// # Errors
     /// Says what cannot be had and why.
     pub(crate) fn new(
-        act: &Act,
-        number: u64,
+        order: &Order,
         media: &Media,
         timeline: &Timeline,
         outlet: &Outlet,
-        unwanted: Arc<AtomicBool>,
     ) -> Result<Self, Failure> {
-        let (kind, pace, branch) = branch(act, media)?;
+        let (act, number) = (&order.act, order.number);
+        let plan = plan(order, media, timeline, &outlet.listener)?;
+        let Plan {
+            kind, pace, branch, ..
+        } = plan;
         let pipeline = gst::Pipeline::with_name(&format!("source-{kind}-{number}"));
         match pace {
             Pace::Live => timeline.rule(&pipeline),
@@ -112,7 +145,12 @@ impl Source {
             sink.and_then(|sink| sink.downcast::<AppSink>().ok())
         };
         let raw = sink(RAW).ok_or_else(|| fail(anyhow!("no appsink for {kind}")))?;
-        raw.set_callbacks(pass_on(number, outlet.clone(), timeline.clone()));
+        match (plan.passed, sink(PASSED)) {
+            (Some(passed), Some(encoded)) => {
+                passed.tie(number, &bin, (&raw, &encoded), outlet, timeline);
+            }
+            _ => raw.set_callbacks(pass_on(number, outlet.clone(), timeline.clone())),
+        }
         if let (Some(raw), Some(sound)) = (sink(RAW_SOUND), &outlet.sound) {
             let feeds = (Arc::clone(&outlet.feed), Arc::clone(sound));
             raw.set_callbacks(pass_sound_on(number, feeds, timeline.clone()));
@@ -144,7 +182,7 @@ impl Source {
             pipeline,
             pace,
             program,
-            unwanted,
+            unwanted: Arc::clone(&order.unwanted),
         })
     }
 
@@ -165,7 +203,7 @@ impl Source {
         match self.pipeline.set_state(gst::State::Paused) {
             Err(_) => return false,
             Ok(gst::StateChangeSuccess::NoPreroll) => {
-                for sink in [RAW, RAW_SOUND] {
+                for sink in [RAW, RAW_SOUND, PASSED] {
                     if let Some(sink) = self.pipeline.by_name(sink) {
                         sink.set_property("sync", false);
                     }
@@ -237,46 +275,75 @@ fn put_in_front(program: &AppSrc, bin: &gst::Bin, kind: Kind) -> Result<(), anyh
 }
 
 /// What is to be built, once everything is looked up.
-fn branch(act: &Act, media: &Media) -> Result<(Kind, Pace, Branch), Failure> {
+fn plan(
+    order: &Order,
+    media: &Media,
+    timeline: &Timeline,
+    listener: &Listener,
+) -> Result<Plan, Failure> {
     let format = &media.format;
-    let origin = match act {
+    let origin = match &order.act {
         Act::Slate(Kind::Video, sentence) => {
             let can_write = gst::ElementFactory::find("textoverlay").is_some();
-            let branch = graph::slate_branch(sentence, can_write, format);
-            return Ok((Kind::Video, Pace::Live, branch));
+            return Ok(Plan {
+                kind: Kind::Video,
+                pace: Pace::Live,
+                branch: graph::slate_branch(sentence, can_write, format),
+                passed: None,
+            });
         }
         Act::Slate(Kind::Audio, _) => &Origin::Audio(AudioSource::None),
         Act::Origin(origin) => origin,
     };
-    let branch = match origin {
-        Origin::Video(VideoSource::Camera(name)) => camera(name, format)?,
-        Origin::Video(_) | Origin::Audio(_) => {
-            graph::origin_branch(origin, format, media.wants_sound_with_video())
-                .ok_or_else(|| Failure::new(FailureKind::Other, "This source cannot be built."))?
+    let (branch, passed) = match origin {
+        Origin::Video(VideoSource::Camera(name)) => camera(name, media)?,
+        Origin::Video(VideoSource::File(file)) if !file.is_still() => {
+            passing::film(file, order, media, timeline, listener).unzip()
         }
+        Origin::Video(_) | Origin::Audio(_) => (None, None),
     };
-    let branch = graph::with_voice(branch, origin, &media.voice);
-    Ok((origin.kind(), origin.pace(), branch))
+    let built = branch
+        .or_else(|| graph::origin_branch(origin, format, media.wants_sound_with_video()))
+        .ok_or_else(|| Failure::new(FailureKind::Other, "This source cannot be built."))?;
+    Ok(Plan {
+        kind: origin.kind(),
+        pace: origin.pace(),
+        branch: graph::with_voice(built, origin, &media.voice),
+        passed,
+    })
 }
 
-/// Asks the camera what it has: it may be another one than last time.
-fn camera(name: &CameraName, format: &VideoFormat) -> Result<Branch, Failure> {
+/// Asks the camera what it has: it may be another one than last time. One that gives H.264 may prove
+/// that it can be sent as it is.
+fn camera(name: &CameraName, media: &Media) -> Result<(Option<Branch>, Option<Passed>), Failure> {
+    let format = &media.format;
+    let codec = VideoCodec::H264;
+    let decoder = decoder_of(codec, media);
+    let is_first = media.codecs(Kind::Video).first() == Some(&Codec::Video(codec));
     let wanted = Wanted {
         width: format.width,
         height: format.height,
         framerate: format.framerate,
-        passes_h264: false,
+        passes_h264: is_first && decoder.is_some(),
     };
     let plan = cameras::plan(name, &wanted)?;
     tracing::info!(camera = %plan.camera, form = %plan.choice, "taking the camera");
-    Ok(graph::camera_branch(
-        &plan.camera.path,
-        &plan.choice,
-        format,
-    ))
+    let (path, choice) = (&plan.camera.path, &plan.choice);
+    let passed = match (choice.encoding, decoder) {
+        (Encoding::H264, Some(decoder)) => Some((
+            graph::passing_camera_branch(path, choice, decoder, format),
+            Passed::on_trial(codec, *format),
+        )),
+        (Encoding::H264 | Encoding::Raw | Encoding::Mjpeg, _) => None,
+    };
+    Ok(match passed {
+        Some((branch, passed)) => (Some(branch), Some(passed)),
+        None => (Some(graph::camera_branch(path, choice, format)), None),
+    })
 }
 
-fn build(branch: &Branch) -> Result<gst::Bin, anyhow::Error> {
+/// What a branch says, with its settings.
+pub(crate) fn build(branch: &Branch) -> Result<gst::Bin, anyhow::Error> {
     let bin = gst::parse::bin_from_description(&branch.launch, false)?;
     for setting in &branch.settings {
         let element = bin
@@ -430,90 +497,5 @@ fn is_in_range(spec: &ParamSpec, value: &Value) -> bool {
         within(value, spec.minimum(), spec.maximum())
     } else {
         true
-    }
-}
-
-/// Why a source was not built; of a pipeline of the user, in GStreamer's words.
-fn unbuilt(act: &Act, error: &anyhow::Error) -> Failure {
-    let sentence = match act {
-        Act::Origin(
-            Origin::Video(VideoSource::Pipeline(_)) | Origin::Audio(AudioSource::Pipeline(_)),
-        ) => format!(
-            "GStreamer does not take the pipeline: {error:#}. Try it alone: gst-launch-1.0 TEXT ! \
-             fakesink"
-        ),
-        Act::Origin(_) | Act::Slate(..) => format!("A source cannot be built: {error:#}."),
-    };
-    Failure::new(FailureKind::Other, sentence)
-}
-
-fn explain(error: &gst::message::Error, act: &Act) -> Failure {
-    let source = error
-        .src()
-        .map(|source| source.name().to_string())
-        .unwrap_or_default();
-    let text = format!("{} ({})", error.error(), error.debug().unwrap_or_default());
-    tracing::debug!(source, text, "a source failed");
-    let other = |what: &str| {
-        let sentence = format!("{what}: {}", error.error());
-        Failure::new(FailureKind::Other, sentence)
-    };
-    let Act::Origin(origin) = act else {
-        return other("The slate failed");
-    };
-    match origin {
-        Origin::Video(VideoSource::Camera(_)) if source == VIDEO_SOURCE => {
-            let element = error
-                .src()
-                .and_then(|source| source.downcast_ref::<gst::Element>());
-            let path = element.map(|source| source.property::<Option<String>>("device"));
-            cameras::explain(&path.flatten().unwrap_or_default(), &error.error())
-        }
-        Origin::Audio(AudioSource::Mic(device)) if source == AUDIO_SOURCE => {
-            explain_sound(&text, device.as_deref())
-        }
-        Origin::Audio(AudioSource::Desktop) if source == AUDIO_SOURCE => {
-            explain_sound(&text, Some("@DEFAULT_MONITOR@"))
-        }
-        Origin::Video(VideoSource::File(file)) | Origin::Audio(AudioSource::File(file)) => {
-            let path = file.path.display().to_string();
-            Failure::new(
-                FailureKind::Device,
-                format!("The file {path:?} cannot be played: {}", error.error()),
-            )
-        }
-        Origin::Video(VideoSource::Uri(_)) | Origin::Audio(AudioSource::Uri(_)) => Failure::new(
-            FailureKind::Device,
-            format!("{} cannot be played: {}", origin.label(), error.error()),
-        ),
-        Origin::Video(VideoSource::Pipeline(_)) | Origin::Audio(AudioSource::Pipeline(_)) => {
-            other(&format!("The pipeline failed in {source}"))
-        }
-        Origin::Video(_) | Origin::Audio(_) => Failure::new(
-            FailureKind::Other,
-            format!("The source failed in {source}: {text}"),
-        ),
-    }
-}
-
-fn explain_sound(text: &str, device: Option<&str>) -> Failure {
-    match device {
-        Some(device) if text.contains("No such entity") => Failure::new(
-            FailureKind::Device,
-            format!(
-                "The sound server has no source {device:?}; `pactl list short sources` lists those \
-                 it has."
-            ),
-        ),
-        None if text.contains("No such entity") => Failure::new(
-            FailureKind::Device,
-            "The sound server has no microphone; name another source with --audio-device, or send \
-             no sound with --audio none.",
-        ),
-        _ => Failure::new(
-            FailureKind::SoundServer,
-            "No sound server can be reached; start PulseAudio or PipeWire, or send a tone with \
-             --audio test or no sound with --audio none.",
-        ),
     }
 }

@@ -94,6 +94,9 @@ pub struct Picture {
     pub width: u32,
     /// Height in pixels.
     pub height: u32,
+    /// Whether it is sent as its source has it, without an encoder in between; left out when not.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub passed: bool,
 }
 
 impl Rates {

@@ -15,8 +15,10 @@ use gst_app::AppSrc;
 use crate::failure::Failure;
 use crate::feed::Feed;
 use crate::media::{AudioSource, Kind, Media, Origin, VideoSource};
+use crate::passing::{Passing, Reason};
+use crate::prescan::Prescans;
 use crate::report::Report;
-use crate::source::{Act, Outlet, Source, SourceEvent};
+use crate::source::{self, Act, Outlet, Source, SourceEvent};
 use crate::switcher::{Effect, Event, Slate, Switcher};
 use crate::timeline::Timeline;
 
@@ -70,6 +72,8 @@ struct Desk {
     failed: Sender<Failure>,
     changes: Sender<Report>,
     is_rehearsal: bool,
+    /// What is known of files.
+    prescans: Arc<Prescans>,
     /// What is being stopped.
     stopping: FuturesUnordered<JoinHandle<()>>,
 }
@@ -84,9 +88,13 @@ struct Channel {
     started: BTreeMap<u64, Started>,
     /// The time of the last frame at the last look.
     last: u64,
+    /// Whether the pictures of each source are sent as they are, as far as that was told.
+    passes: BTreeMap<usize, bool>,
 }
 
 struct Started {
+    /// Its place in the list, where it is no slate.
+    index: Option<usize>,
     source: JoinHandle<Option<Source>>,
     unwanted: Arc<AtomicBool>,
     /// Whether the sound of a picture passes in its place.
@@ -123,6 +131,7 @@ impl Studio {
             failed,
             changes,
             is_rehearsal: false,
+            prescans: Arc::default(),
             stopping: FuturesUnordered::new(),
         };
         task::spawn(desk.serve(ordered, heard));
@@ -183,6 +192,9 @@ impl Desk {
         match order {
             Order::Start { rehearsal, done } => {
                 self.is_rehearsal = rehearsal;
+                for channel in self.channels.values() {
+                    channel.feed.rehearse(rehearsal);
+                }
                 self.all(|_| Event::Started);
                 let _ = done.try_send(());
             }
@@ -209,6 +221,7 @@ impl Desk {
             return;
         }
         let event = match event {
+            SourceEvent::Judged(verdict) => return self.tell_passing(kind, number, verdict),
             SourceEvent::FirstFrame => Event::FirstFrame(number),
             SourceEvent::Failed(failure) if self.is_rehearsal => {
                 // The first is the cause of the others.
@@ -220,6 +233,29 @@ impl Desk {
             SourceEvent::Ended(again) => Event::Ended(number, again),
         };
         self.handle(kind, event);
+    }
+
+    /// Tells once whether the pictures of a source are sent as they are, and again when that changes.
+    fn tell_passing(&mut self, kind: Kind, number: u64, verdict: Result<Passing, Reason>) {
+        let Some(channel) = self.channels.get_mut(&kind) else {
+            return;
+        };
+        let started = channel.started.get(&number);
+        let Some(index) = started.and_then(|started| started.index) else {
+            return;
+        };
+        let passes = verdict.is_ok();
+        if channel.passes.insert(index, passes) != Some(passes) {
+            let report = Report::passing(&channel.origins, index, verdict);
+            self.tell(report);
+        }
+    }
+
+    fn tell(&self, report: Report) {
+        tracing::debug!("{report:?}");
+        if let Err(error) = self.changes.try_send(report) {
+            tracing::debug!("a change of sources goes untold: {error}");
+        }
     }
 
     fn tick(&mut self) {
@@ -258,13 +294,13 @@ impl Desk {
         match effect {
             Effect::Start(number, index) => {
                 if let Some(origin) = channel.origins.get(index).cloned() {
-                    self.launch(kind, number, Act::Origin(origin));
+                    self.launch(kind, number, Act::Origin(origin), Some(index));
                 }
             }
             Effect::ShowSlate(number, index, slate) => {
                 if let Some(origin) = channel.origins.get(index) {
                     let sentence = words(origin, slate).to_owned();
-                    self.launch(kind, number, Act::Slate(kind, sentence));
+                    self.launch(kind, number, Act::Slate(kind, sentence), None);
                 }
             }
             Effect::Stop(number) => {
@@ -277,16 +313,13 @@ impl Desk {
             }
             Effect::Tell(change) => {
                 let change = Report::change(kind, &channel.origins, change);
-                tracing::debug!("{change:?}");
-                if let Err(error) = self.changes.try_send(change) {
-                    tracing::debug!("a change of sources goes untold: {error}");
-                }
+                self.tell(change);
             }
         }
     }
 
     /// Starts something beside the task. It takes over with its first frame.
-    fn launch(&mut self, kind: Kind, number: u64, act: Act) {
+    fn launch(&mut self, kind: Kind, number: u64, act: Act, index: Option<usize>) {
         let sound = self.channels.get(&Kind::Audio).map(|sound| &sound.feed);
         let sound = sound.filter(|_| kind == Kind::Video).cloned();
         let Some(channel) = self.channels.get_mut(&kind) else {
@@ -308,21 +341,27 @@ impl Desk {
         };
         let unwanted = Arc::<AtomicBool>::default();
         let (media, timeline) = (self.media.clone(), self.timeline.clone());
-        let unwanted_too = Arc::clone(&unwanted);
-        let source = task::spawn_blocking(move || {
-            let built = Source::new(&act, number, &media, &timeline, &outlet, unwanted_too);
-            match built {
-                Ok(source) => {
-                    source.start();
-                    Some(source)
-                }
-                Err(failure) => {
-                    (outlet.listener)(SourceEvent::Failed(failure));
-                    None
-                }
-            }
-        });
+        let order = source::Order {
+            act,
+            number,
+            unwanted: Arc::clone(&unwanted),
+            prescans: Arc::clone(&self.prescans),
+        };
+        let source =
+            task::spawn_blocking(
+                move || match Source::new(&order, &media, &timeline, &outlet) {
+                    Ok(source) => {
+                        source.start();
+                        Some(source)
+                    }
+                    Err(failure) => {
+                        (outlet.listener)(SourceEvent::Failed(failure));
+                        None
+                    }
+                },
+            );
         let started = Started {
+            index,
             source,
             unwanted,
             follows,
@@ -340,6 +379,7 @@ impl Channel {
             feed,
             started: BTreeMap::new(),
             last: 0,
+            passes: BTreeMap::new(),
         }
     }
 

@@ -4,11 +4,15 @@ use client::camera::{Choice, Rate};
 use client::capture::{Capture, Timeline, set_property};
 use client::encoders::CATALOGUE;
 use client::encoding::Encoding;
-use client::graph::{camera_branch, encoder_branch, origin_branch, receive_chain, slate_branch};
-use client::media::{
-    AudioSource, Codec, Media, Origin, Others, Part, Pattern, Screen, VideoCodec, VideoFormat,
-    VideoSource,
+use client::graph::{
+    camera_branch, encoder_branch, origin_branch, passing_camera_branch, passing_file_branch,
+    prescan_branch, receive_chain, slate_branch,
 };
+use client::media::{
+    AudioSource, Codec, File, Media, Origin, Others, Part, Pattern, Screen, VideoCodec,
+    VideoFormat, VideoSource,
+};
+use client::passing::PASSING;
 use client::plugins;
 use gst::prelude::*;
 
@@ -100,6 +104,20 @@ fn every_source_can_be_built() {
         camera_branch("/dev/video0", &choice, &format),
         slate_branch("gone", true, &format),
         slate_branch("gone", false, &format),
+    ]);
+    let file = File {
+        path: "x".into(),
+        repeat: true,
+    };
+    let passing = PASSING.map(|codec| {
+        let decoder = plugins::decoder(Codec::Video(codec)).expect("there is one");
+        [false, true]
+            .map(|with_sound| passing_file_branch(&file, codec, decoder, &format, with_sound))
+    });
+    let decoder = plugins::decoder(Codec::Video(VideoCodec::H264)).expect("there is one");
+    let branches = branches.chain(passing.into_iter().flatten()).chain([
+        prescan_branch(&file),
+        passing_camera_branch("/dev/video0", &choice, decoder, &format),
     ]);
     for branch in branches {
         let bin = gst::parse::bin_from_description(&branch.launch, false)

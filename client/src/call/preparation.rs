@@ -21,12 +21,13 @@ use crate::media::{AudioSource, Kind, Media};
 use crate::negotiation::Step;
 use crate::peer::{PeerConnection, PeerEvent, PeerSettings};
 use crate::plugins;
+use crate::prescan;
 use crate::receive::{self, Outputs};
 use crate::receiving::{EchoCancellation, Play, Receiving};
 use crate::turn_tls::TurnTls;
 
 /// Chooses encoders and builds what will be captured and encoded, without starting any of it. What was
-/// chosen is noted in `media`. Blocks for as long as encoders in hardware take to prove themselves, if
+/// chosen is noted in `media`, where a codec goes first in which a film can be sent as it is. Blocks for as long as encoders in hardware take to prove themselves, if
 /// there are any.
 ///
 /// # Errors
@@ -35,6 +36,9 @@ pub fn build_capture(media: &mut Media, timeline: &Timeline) -> Result<Capture, 
     plugins::check(&graph::capture_elements(media))?;
     if media.sends(Kind::Video) {
         media.encoding = encoder_probe::choose(CATALOGUE, media)?;
+        if let Some(codec) = prescan::passing_codec(media, timeline) {
+            media.encoding.prefer(codec);
+        }
     }
     Capture::new(media, timeline)
         .map_err(|error| Failure::new(FailureKind::Other, format!("{error:#}")))

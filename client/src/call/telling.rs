@@ -71,6 +71,7 @@ impl Client {
             codec: codec.to_owned(),
             width,
             height,
+            passed: false,
         });
     }
 
@@ -80,6 +81,9 @@ impl Client {
         let mut rates = call.link.rates(counters);
         let [sent, received] = &call.pictures;
         (rates.sent.video, rates.received.video) = (sent.clone(), received.clone());
+        if let Some(sent) = &mut rates.sent.video {
+            sent.passed = self.capture.is_passed();
+        }
         self.share_statistics(&rates);
         self.report(Report::Stats(Box::new(rates)));
     }

@@ -15,7 +15,13 @@ pub(super) fn camera_source(path: &str, choice: &Choice) -> (String, Vec<Setting
         Encoding::Mjpeg => format!(" ! {NEWEST_ONLY} ! jpegdec"),
         Encoding::H264 => " ! h264parse ! decodebin".into(),
     };
-    let launch = format!("v4l2src name={VIDEO_SOURCE} ! capsfilter name={CAMERA_FORM}{decoder}");
+    let (launch, settings) = encoded_camera_source(path, choice);
+    (format!("{launch}{decoder}"), settings)
+}
+
+/// The same, as they come.
+pub(super) fn encoded_camera_source(path: &str, choice: &Choice) -> (String, Vec<Setting>) {
+    let launch = format!("v4l2src name={VIDEO_SOURCE} ! capsfilter name={CAMERA_FORM}");
     let setting = |element, property, value| Setting {
         element,
         property,

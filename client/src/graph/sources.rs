@@ -81,14 +81,19 @@ pub fn origin_branch(origin: &Origin, format: &VideoFormat, with_sound: bool) ->
     };
     let mut launch = finished(origin.kind(), &text, origin.pace(), format);
     if let Some(decoder) = sound {
-        let sound = form(Kind::Audio, format);
-        // It may have none, and then nothing is waited for.
-        launch.push_str(&format!(
-            "  {decoder}. ! audio/x-raw ! audioconvert ! audioresample ! {sound} \
-             ! appsink name={RAW_SOUND} enable-last-sample=false sync=true async=false max-buffers=4"
-        ));
+        launch.push_str(&with_sound_of(decoder, format));
     }
     Some(Branch { launch, settings })
+}
+
+/// The elements for the sound that comes out of a decoder beside its picture.
+pub(super) fn with_sound_of(decoder: &str, format: &VideoFormat) -> String {
+    let sound = form(Kind::Audio, format);
+    // It may have none, and then nothing is waited for.
+    format!(
+        "  {decoder}. ! audio/x-raw ! audioconvert ! audioresample ! {sound} \
+         ! appsink name={RAW_SOUND} enable-last-sample=false sync=true async=false max-buffers=4"
+    )
 }
 
 /// The branch of the camera at `path` in the form that was chosen.
@@ -163,7 +168,7 @@ fn finished(kind: Kind, text: &str, pace: Pace, format: &VideoFormat) -> String 
     format!("{} ! {}", formed(kind, text, format), sink(pace))
 }
 
-fn formed(kind: Kind, text: &str, format: &VideoFormat) -> String {
+pub(super) fn formed(kind: Kind, text: &str, format: &VideoFormat) -> String {
     let raw = form(kind, format);
     match kind {
         Kind::Video => {
@@ -202,6 +207,11 @@ fn audio(property: &'static str, value: impl Into<String>) -> Setting {
     }
 }
 
+/// Which file is played.
+pub(super) fn file_location(file: &File) -> Setting {
+    video("location", location(file))
+}
+
 fn location(file: &File) -> String {
     file.path.display().to_string()
 }
@@ -235,14 +245,14 @@ fn video_text(source: &VideoSource) -> Option<(String, Vec<Setting>)> {
             format!(
                 "filesrc name={VIDEO_SOURCE} ! decodebin ! videoconvert ! imagefreeze is-live=true"
             ),
-            vec![video("location", location(file))],
+            vec![file_location(file)],
         ),
         VideoSource::File(file) => (
             format!(
                 "filesrc name={VIDEO_SOURCE} ! decodebin name=decoder  decoder. ! video/x-raw \
                  ! videorate"
             ),
-            vec![video("location", location(file))],
+            vec![file_location(file)],
         ),
         VideoSource::Uri(uri) => (
             format!("uridecodebin name={VIDEO_SOURCE} ! video/x-raw ! videorate"),
