@@ -1,9 +1,7 @@
 // Chromium, and what a page in it sees and hears.
 
-import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
-import { tmpdir } from 'node:os';
 import { chromium } from 'playwright-core';
+import { Profile, kill } from './profile.js';
 import { until } from './until.js';
 
 const FLAGS = [
@@ -23,14 +21,14 @@ export class Browser {
    */
   static async start({ devices = false, trusting = false } = {}) {
     const browser = new Browser();
-    browser.profile = mkdtempSync(join(tmpdir(), 'aldis-chromium-'));
-    browser.context = await chromium.launchPersistentContext(browser.profile, {
+    browser.profile = new Profile('chromium');
+    browser.context = await chromium.launchPersistentContext(browser.profile.folder, {
       executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
       args: [...FLAGS, ...(devices ? FAKE_DEVICES : [])],
       viewport: { width: 1280, height: 800 },
       ignoreHTTPSErrors: trusting,
     });
-    browser.pids = processesOf(browser.profile);
+    browser.pids = browser.profile.processes();
     return browser;
   }
 
@@ -49,24 +47,13 @@ export class Browser {
   /** Every process of this browser gets the signal, and nobody has time to say good-bye. */
   signal(name) {
     // Some were started since: one for each page, and whatever else it took.
-    this.pids = [...new Set([...this.pids, ...processesOf(this.profile)])];
-    for (const pid of this.pids) {
-      try {
-        process.kill(pid, name);
-      } catch {
-        // It went with its parent.
-      }
-    }
+    this.pids = [...new Set([...this.pids, ...this.profile.processes()])];
+    kill(this.pids, name);
   }
 
   async stop() {
     this.signal('SIGCONT');
-    await Promise.race([
-      this.context.close().catch(() => {}),
-      until('Chromium ends', () => processesOf(this.profile).length === 0, 10_000),
-    ]);
-    this.signal('SIGKILL');
-    rmSync(this.profile, { recursive: true, force: true, maxRetries: 5 });
+    await this.profile.remove(this.context.close());
   }
 }
 
@@ -198,25 +185,4 @@ export class Page {
       return bins[loudest] > -50 && (loudest * context.sampleRate) / analyser.fftSize;
     }), limitMs);
   }
-}
-
-/** The processes that were started with this profile, and their children. */
-function processesOf(profile) {
-  const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name)).map(Number);
-  const read = (pid, file) => {
-    try {
-      return readFileSync(`/proc/${pid}/${file}`, 'utf8');
-    } catch {
-      return '';
-    }
-  };
-  const found = new Set(pids.filter((pid) => read(pid, 'cmdline').includes(profile)));
-  for (let grown = true; grown; ) {
-    grown = false;
-    for (const pid of pids) {
-      const parent = Number(read(pid, 'stat').match(/\) \S (\d+)/)?.[1]);
-      if (!found.has(pid) && found.has(parent)) grown = Boolean(found.add(pid));
-    }
-  }
-  return [...found];
 }

@@ -1,10 +1,8 @@
 // Firefox, spoken to by WebDriver BiDi.
 
-import { mkdtempSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
-import { tmpdir } from 'node:os';
 import puppeteer from 'puppeteer-core';
 import { Page } from './browser.js';
+import { Profile } from './profile.js';
 
 const PREFERENCES = {
   // A camera and a microphone that are made up, and a person who allows both.
@@ -24,13 +22,13 @@ export class Firefox {
   /** @param {Record<string, string>} env where its sound server is: without one it plays nothing */
   static async start(env = {}) {
     const firefox = new Firefox();
-    firefox.profile = mkdtempSync(join(tmpdir(), 'aldis-firefox-'));
+    firefox.profile = new Profile('firefox');
     firefox.browser = await puppeteer.launch({
       browser: 'firefox',
       executablePath: process.env.FIREFOX ?? '/usr/bin/firefox-esr',
       headless: true,
       env: { ...process.env, ...env },
-      userDataDir: firefox.profile,
+      userDataDir: firefox.profile.folder,
       extraPrefsFirefox: PREFERENCES,
     });
     return firefox;
@@ -47,11 +45,7 @@ export class Firefox {
   }
 
   async stop() {
-    try {
-      await this.browser.close();
-    } finally {
-      rmSync(this.profile, { recursive: true, force: true, maxRetries: 5 });
-    }
+    await this.profile.remove(this.browser.close());
   }
 }
 
