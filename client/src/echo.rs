@@ -1,116 +1,252 @@
-//! The ears that hear what this machine plays, so that it can be taken out of what its microphone
-//! hears.
+//! What this machine plays, taken out again of what its microphone hears.
 //!
-//! `webrtcdsp`, behind a microphone, looks for a `webrtcechoprobe` of a certain name in the whole
-//! process when it is started, and has it for itself. The probes are therefore made before any
-//! microphone is opened, and outlive every call; the sound of a call is led through them while it is
-//! played.
+//! `webrtcdsp`, behind a microphone, takes out what its `webrtcechoprobe` was given, if it was given
+//! it some ten milliseconds before it is heard, no more and no less. Left to themselves the two are
+//! far from that: what is played waits for as long as the sound server likes, and nobody says for how
+//! long. So what is played is kept on a [`Tape`], what is heard is compared with it to learn the
+//! [`Delay`], and with each piece that is heard the probe is given the piece that belongs to it.
 
+mod delay;
+mod tape;
+
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::Context as _;
 use gst::prelude::*;
 
-use crate::graph::{ECHO_PROBE, VOICE_RATE};
+use crate::graph::{PLAYED_CHANNELS, VOICE, VOICE_RATE};
+use delay::Delay;
+use tape::{Head, Tape};
 
-/// How many microphones may be open at once: when one takes the place of another, two are.
-const PROBES: usize = 2;
+/// What this process plays. One machine has one air, whoever plays and listens.
+static AIR: Mutex<Tape> = Mutex::new(Tape::new());
 
-/// The probes of this process. Cheap to clone: all clones are one.
-#[derive(Clone, Debug)]
-pub struct Probes(Arc<Inner>);
+/// Bytes of a sample.
+const BYTES: usize = 2;
+
+/// Samples in a millisecond.
+const MILLISECOND: i64 = VOICE_RATE as i64 / 1000;
+
+/// How long before its moment sound may come to a loudspeaker, and how long after it: where it comes
+/// later, what plays it has run dry.
+const PLAYED_EARLY: i64 = 500 * MILLISECOND;
+const PLAYED_LATE: i64 = 100 * MILLISECOND;
+
+/// By how much the timestamp of what is heard may differ from a count of its samples.
+const HEARD_TOLERANCE: i64 = 25 * MILLISECOND;
+
+/// How long it takes, at the most, until what is played now is on the tape.
+const WRITTEN: i64 = 150 * MILLISECOND;
+
+/// So long before it is heard the probe is given what is played. What comes before the loudest of an
+/// echo has a place in it; and so have small errors.
+const GIVEN_EARLY: i64 = 30 * MILLISECOND;
+
+/// What is taken for the delay until it is known: less than there is to expect, since the canceller
+/// finds what comes up to a tenth of a second later.
+const LIKELY_DELAY: i64 = 50 * MILLISECOND;
+
+/// What is said to `webrtcdsp` about it.
+const SAID_DELAY: gst::ClockTime = gst::ClockTime::from_mseconds(30);
+
+/// Puts on the tape what comes to a sink that plays it.
+///
+/// # Errors
+/// When it is no sink.
+pub fn hear(sink: &gst::Element) -> Result<(), anyhow::Error> {
+    let pad = sink.static_pad("sink").context("a sink has a pad")?;
+    let clock = gst::SystemClock::obtain();
+    let head = Mutex::new(Head::new(PLAYED_EARLY, PLAYED_LATE));
+    pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
+        if let Some(Ok(sound)) = info.buffer().map(|buffer| buffer.map_readable()) {
+            let frames = sound.chunks_exact(BYTES * PLAYED_CHANNELS);
+            let at = lock(&head).place(moment(clock.time()), frames.len());
+            lock(&AIR).add(at, frames.map(mixed));
+        }
+        gst::PadProbeReturn::Ok
+    });
+    Ok(())
+}
+
+/// Has a microphone's branch take out what is played. Does nothing where that is not asked for.
+///
+/// # Errors
+/// When there is no plugin for it.
+pub fn cancel(branch: &gst::Bin) -> Result<(), anyhow::Error> {
+    let Some(voice) = branch.by_name(VOICE) else {
+        return Ok(());
+    };
+    if !voice.property::<bool>("echo-cancel") {
+        return Ok(());
+    }
+    static COUNT: AtomicUsize = AtomicUsize::new(0);
+    // It is looked for in the whole process, and each microphone needs its own.
+    let name = format!("aldis-echo-probe-{}", COUNT.fetch_add(1, Ordering::Relaxed));
+    let probe = gst::ElementFactory::make("webrtcechoprobe")
+        .name(&name)
+        .build()
+        .context("making a probe for echoes")?;
+    voice.set_property("probe", &name);
+    branch.add(&probe)?;
+    let ear = Arc::new(Ear::new(&probe)?);
+    let pad = voice.static_pad("sink").context("a filter has a pad")?;
+    let clock = gst::SystemClock::obtain();
+    let weak = branch.downgrade();
+    let mask = gst::PadProbeType::BUFFER | gst::PadProbeType::EVENT_DOWNSTREAM;
+    pad.add_probe(mask, move |_, info| {
+        match &info.data {
+            // The probe gets the form and the times of what is heard.
+            Some(gst::PadProbeData::Event(event)) if event.is_sticky() => {
+                ear.form(event);
+            }
+            Some(gst::PadProbeData::Buffer(heard)) => {
+                let base = weak.upgrade().and_then(|branch| branch.base_time());
+                let (base, pts) = (base.unwrap_or_default(), heard.pts());
+                let at = pts.map_or_else(|| clock.time(), |pts| pts.saturating_add(base));
+                ear.hear(heard, moment(at));
+            }
+            _ => {}
+        }
+        gst::PadProbeReturn::Ok
+    });
+    Ok(())
+}
+
+/// What gives a probe what belongs to what a microphone hears.
+#[derive(Debug)]
+struct Ear {
+    /// The pad that the probe is fed from.
+    way: gst::Pad,
+    /// Where what it hands on ends.
+    end: gst::Pad,
+    memory: Mutex<Memory>,
+}
 
 #[derive(Debug)]
-struct Inner {
-    probes: Vec<gst::Element>,
-    /// The elements around the probes at the moment. On no frame's way.
-    place: Mutex<Vec<gst::Bin>>,
+struct Memory {
+    head: Head,
+    delay: Delay,
+    /// The delay as it was last used.
+    used: Option<i64>,
 }
 
-impl Probes {
-    /// Makes the probes, which hear nothing yet.
-    ///
-    /// # Errors
-    /// When there is no plugin for it.
-    pub fn new() -> Result<Self, anyhow::Error> {
-        let probe = |_| {
-            gst::ElementFactory::make("webrtcechoprobe")
-                .name(ECHO_PROBE)
-                .build()
+impl Ear {
+    fn new(probe: &gst::Element) -> Result<Self, anyhow::Error> {
+        let way = gst::Pad::builder(gst::PadDirection::Src)
+            .name("played")
+            .event_function(|_, _, _| true)
+            .query_function(|_, _, query| answer(query))
+            .build();
+        let end = gst::Pad::builder(gst::PadDirection::Sink)
+            .name("end")
+            .chain_function(|_, _, _| Ok(gst::FlowSuccess::Ok))
+            .event_function(|_, _, _| true)
+            .build();
+        way.link(&probe.static_pad("sink").context("a probe has pads")?)?;
+        let out = probe.static_pad("src").context("a probe has pads")?;
+        out.link(&end)?;
+        end.set_active(true)?;
+        way.set_active(true)?;
+        Ok(Self {
+            way,
+            end,
+            memory: Mutex::new(Memory {
+                head: Head::new(HEARD_TOLERANCE, HEARD_TOLERANCE),
+                delay: Delay::default(),
+                used: None,
+            }),
+        })
+    }
+
+    /// Tells the probe what it is told that form and times of what is heard are.
+    fn form(&self, event: &gst::Event) {
+        self.way.push_event(event.clone());
+        if event.type_() == gst::EventType::Segment {
+            // It counts this in when it looks for what belongs together, and hears it only while it
+            // is started.
+            self.end.push_event(gst::event::Latency::new(SAID_DELAY));
+        }
+    }
+
+    /// Gives the probe what belongs to what is heard at that moment.
+    fn hear(&self, heard: &gst::Buffer, at: i64) {
+        let Ok(sound) = heard.map_readable() else {
+            return;
         };
-        let probes: Result<Vec<_>, _> = (0..PROBES).map(probe).collect();
-        Ok(Self(Arc::new(Inner {
-            probes: probes.context("making a probe for echoes")?,
-            place: Mutex::default(),
-        })))
-    }
-
-    /// Puts the probes into a branch before its sink; false when they are still in another one.
-    ///
-    /// # Errors
-    /// When they do not fit in.
-    pub(crate) fn put_before(
-        &self,
-        sink: &gst::Element,
-        branch: &gst::Bin,
-    ) -> Result<bool, anyhow::Error> {
-        let mut place = self.0.place();
-        if !self.0.are_free() {
-            return Ok(false);
-        }
-        for old in place.drain(..) {
-            for probe in &self.0.probes {
-                // It is in one of them at the most.
-                let _ = old.remove(probe);
+        let sound: Vec<i16> = sound.chunks_exact(BYTES).map(sample).collect();
+        let mut played = vec![0; sound.len()];
+        {
+            let mut memory = lock(&self.memory);
+            let at = memory.head.place(at, sound.len());
+            lock(&AIR).read(at - WRITTEN, &mut played);
+            memory.delay.compare(&sound, &played);
+            let delay = memory.delay.samples().map(|delay| delay + WRITTEN);
+            if delay != memory.used {
+                memory.used = delay;
+                let ms = delay.map(|delay| delay / MILLISECOND);
+                tracing::debug!(ms, "what is played is heard after this time");
             }
+            let delay = delay.unwrap_or(LIKELY_DELAY);
+            lock(&AIR).read(at - delay + GIVEN_EARLY, &mut played);
         }
-        let entrance = sink.static_pad("sink").context("a sink has a pad")?;
-        let before = entrance.peer().context("a sink at the end of a branch")?;
-        before.unlink(&entrance)?;
-        let filter = gst::ElementFactory::make("capsfilter")
-            .property("caps", form())
-            .build()?;
-        branch.add(&filter)?;
-        let mut out = filter.static_pad("src").context("a filter has pads")?;
-        before.link(&filter.static_pad("sink").context("a filter has pads")?)?;
-        for probe in &self.0.probes {
-            // Two elements of one name cannot be in one bin.
-            let around = gst::Bin::new();
-            around.add(probe)?;
-            for side in ["sink", "src"] {
-                let inner = probe.static_pad(side).context("a probe has pads")?;
-                around.add_pad(&gst::GhostPad::with_target(&inner)?)?;
-            }
-            branch.add(&around)?;
-            out.link(&around.static_pad("sink").context("a ghost")?)?;
-            out = around.static_pad("src").context("a ghost")?;
-            place.push(around);
+        let bytes: Vec<u8> = played.into_iter().flat_map(i16::to_le_bytes).collect();
+        let mut piece = gst::Buffer::from_slice(bytes);
+        if let Some(piece) = piece.get_mut() {
+            piece.set_pts(heard.pts());
+            piece.set_duration(heard.duration());
         }
-        out.link(&entrance)?;
-        Ok(true)
+        // It is on its way to nowhere: nothing follows from what becomes of it.
+        let _ = self.way.push(piece);
     }
 }
 
-/// The form in which sound is compared.
-fn form() -> gst::Caps {
-    gst::Caps::builder("audio/x-raw")
-        .field("format", "S16LE")
-        .field("layout", "interleaved")
-        .field("rate", VOICE_RATE)
-        .field("channels", 2)
-        .build()
+impl Drop for Ear {
+    fn drop(&mut self) {
+        for pad in [&self.way, &self.end] {
+            let _ = pad.set_active(false);
+        }
+    }
 }
 
-impl Inner {
-    /// Whether no call uses them any more.
-    fn are_free(&self) -> bool {
-        self.probes
-            .iter()
-            .all(|probe| probe.current_state() == gst::State::Null)
-    }
+/// Says to a probe how long what passes it is under way until it is heard. It says so to
+/// `webrtcdsp`, which makes of it where to look for an echo.
+fn answer(query: &mut gst::QueryRef) -> bool {
+    let gst::QueryViewMut::Latency(latency) = query.view_mut() else {
+        return false;
+    };
+    latency.set(true, SAID_DELAY, gst::ClockTime::NONE);
+    true
+}
 
-    fn place(&self) -> MutexGuard<'_, Vec<gst::Bin>> {
-        // What is half done here is a branch that plays nothing.
-        self.place.lock().unwrap_or_else(PoisonError::into_inner)
+/// A time of the clock as a number of samples.
+fn moment(time: gst::ClockTime) -> i64 {
+    let rate = u64::from(VOICE_RATE.unsigned_abs());
+    let samples = time
+        .nseconds()
+        .mul_div_floor(rate, gst::ClockTime::SECOND.nseconds());
+    samples
+        .and_then(|samples| i64::try_from(samples).ok())
+        .unwrap_or(0)
+}
+
+fn sample(bytes: &[u8]) -> i16 {
+    match bytes {
+        [low, high, ..] => i16::from_le_bytes([*low, *high]),
+        _ => 0,
     }
+}
+
+/// All channels of a frame as one.
+fn mixed(frame: &[u8]) -> i32 {
+    let sum: i32 = frame
+        .chunks_exact(BYTES)
+        .map(|bytes| i32::from(sample(bytes)))
+        .sum();
+    sum / PLAYED_CHANNELS as i32
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // What is half done here is a moment of sound.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -15,7 +15,7 @@ pub use passing::{
 };
 pub use sources::{Pace, RAW, RAW_SOUND, camera_branch, origin_branch, slate_branch};
 use sources::{raw_text, source_elements};
-pub use voice::{ECHO_PROBE, VOICE_RATE, voice_filter, with_voice};
+pub use voice::{PLAYED_CHANNELS, VOICE, VOICE_RATE, played_form, voice_filter, with_voice};
 
 /// A branch of a pipeline.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use gst::prelude::*;
 use protocol::PeerId;
 
 use crate::capture::size_of;
-use crate::echo::Probes;
+use crate::echo;
 use crate::failure::{Failure, FailureKind};
 use crate::graph;
 use crate::media::{Codec, Kind};
@@ -21,7 +21,8 @@ use crate::record::recorder::Recorder;
 pub struct Outputs {
     video: Option<&'static str>,
     audio: Option<Loudspeaker>,
-    probes: Option<Probes>,
+    /// Whether what is played is taken out of what a microphone hears.
+    is_heard: bool,
     /// Whose pictures they are.
     peer: Option<PeerId>,
     /// Held, never read: see [`Outputs::window`].
@@ -96,7 +97,7 @@ impl Outputs {
     pub const NONE: Self = Self {
         video: None,
         audio: None,
-        probes: None,
+        is_heard: false,
         peer: None,
         _display: None,
     };
@@ -133,7 +134,7 @@ impl Outputs {
         Ok(Self {
             video: Some(video),
             audio: None,
-            probes: None,
+            is_heard: false,
             peer: None,
             _display: Some(Arc::new(display)),
         })
@@ -169,11 +170,11 @@ impl Outputs {
         Ok(Self { audio, ..self })
     }
 
-    /// The same, and these probes hear the first sound that is played.
+    /// The same, and what is played is taken out of what microphones hear.
     #[must_use]
-    pub fn heard_by(self, probes: Probes) -> Self {
-        let probes = Some(probes);
-        Self { probes, ..self }
+    pub fn heard(self) -> Self {
+        let is_heard = true;
+        Self { is_heard, ..self }
     }
 
     /// The same for this peer, whose name is in the title of windows.
@@ -203,9 +204,10 @@ impl Outputs {
             // late for ever. What comes is played as soon as there is room.
             (Kind::Audio, _, Some(_)) => format!(
                 "queue name={BACKLOG} leaky=downstream max-size-buffers=0 max-size-bytes=0 \
-                 max-size-time=400000000 ! audioconvert ! audioresample \
+                 max-size-time=400000000 ! audioconvert ! audioresample ! {} \
                  ! {LOUDSPEAKER} name={LOUDSPEAKER} client-name=Aldis async=false sync=false \
-                 buffer-time=80000 latency-time=20000"
+                 buffer-time=80000 latency-time=20000",
+                graph::played_form()
             ),
             (Kind::Video, None, _) | (Kind::Audio, _, None) => {
                 "fakesink sync=false async=false".into()
@@ -246,10 +248,8 @@ pub fn attach(
         counters.ssrc(kind).store(ssrc, Ordering::Relaxed);
     }
     let bin = decoder(codec, outputs)?;
-    if let (0, Some(probes), Some(sink)) = (number, &outputs.probes, bin.by_name(LOUDSPEAKER))
-        && !probes.put_before(&sink, &bin)?
-    {
-        tracing::warn!("the call before still plays: the echo of this one is not taken out");
+    if let (true, Some(sink)) = (outputs.is_heard, bin.by_name(LOUDSPEAKER)) {
+        echo::hear(&sink)?;
     }
     if let Some(queue) = bin.by_name(PICTURES) {
         let title = receiving::title(outputs.peer.as_ref(), number + 1);

@@ -18,6 +18,7 @@ use gst_app::{AppSink, AppSinkCallbacks, AppSrc};
 
 use crate::camera::{CameraName, Encoding, Wanted};
 use crate::devices::{cameras, grab};
+use crate::echo;
 use crate::failure::{Failure, FailureKind};
 use crate::feed::Feed;
 use crate::graph::{self, AUDIO_SOURCE, Branch, PASSED, Pace, RAW, RAW_SOUND, VIDEO_SOURCE};
@@ -137,6 +138,7 @@ impl Source {
         }
         let bin = build(&branch).map_err(|error| unbuilt(act, &error))?;
         let fail = |error: anyhow::Error| Failure::new(FailureKind::Other, format!("{error:#}"));
+        echo::cancel(&bin).map_err(fail)?;
         pipeline
             .add(&bin)
             .map_err(|error| fail(anyhow!("a source does not fit its pipeline: {error}")))?;

@@ -210,10 +210,10 @@ export class Sound extends Program {
     return sound;
   }
 
-  /** Plays a tone until stopped. */
-  async play(frequency) {
+  /** Plays a tone until stopped. @param {number} volume 1 is a full scale @param {string} shape of its waves */
+  async play(frequency, volume = 0.5, shape = 'sine') {
     const file = join(this.home, 'tone.wav');
-    const made = spawnSync('sox', ['-n', '-r', '48000', '-c', '2', file, 'synth', '300', 'sine', String(frequency), 'vol', '0.5']);
+    const made = spawnSync('sox', ['-n', '-r', '48000', '-c', '2', file, 'synth', '300', shape, String(frequency), 'vol', String(volume)]);
     if (made.status !== 0) throw new Error(`sox: ${made.stderr}`);
     this.player = new Program('paplay', ['--device=speaker', file], { env: this.env, name: 'paplay' });
     await until('the tone plays', () => {

@@ -25,12 +25,13 @@ export function complaints(file) {
   return decoded.stderr;
 }
 
-const RATE = 48_000;
+export const RATE = 48_000;
 
-/** The sound of a file: a number for each sample. */
+/** The sound of a recording, which is Opus: a number for each sample. */
 export function samples(file) {
+  // ffmpeg's own decoder gives bursts at full scale where there are none when a sound begins.
   const decoded = spawnSync('ffmpeg', [
-    '-v', 'error', '-i', file, '-map', '0:a:0', '-f', 'f32le', '-ac', '1', '-ar', String(RATE), '-',
+    '-v', 'error', '-c:a', 'libopus', '-i', file, '-map', '0:a:0', '-f', 'f32le', '-ac', '1', '-ar', String(RATE), '-',
   ], { maxBuffer: 1 << 28 });
   const bytes = decoded.stdout;
   return new Float32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + (bytes.length & ~3)));
@@ -66,4 +67,11 @@ export function pixels(file, second, points) {
     const at = 3 * (Math.floor(y * height) * width + Math.floor(x * width));
     return [...decoded.stdout.subarray(at, at + 3)];
   });
+}
+
+/** How loud a sound is, in decibels below a full scale. */
+export function power(sound) {
+  let sum = 0;
+  for (const sample of sound) sum += sample ** 2;
+  return 10 * Math.log10(sum / Math.max(1, sound.length) + 1e-12);
 }

@@ -11,7 +11,6 @@ use futures_util::StreamExt as _;
 use super::CLOSE_DEADLINE;
 use crate::capture::{Capture, Timeline};
 use crate::config::{Config, Connection, Show, Trust};
-use crate::echo::Probes;
 use crate::encoder_probe;
 use crate::encoders::CATALOGUE;
 use crate::failure::{Failure, FailureKind};
@@ -61,7 +60,7 @@ pub async fn prepare(
     let settings = PeerSettings {
         media: media.clone(),
         timeline,
-        outputs: heard(outputs(show, receiving.clone()).await?, media)?,
+        outputs: outputs(show, receiving.clone(), media.voice.echo_cancellation).await?,
         ice: connection.ice.clone(),
         turn_tls,
         ice_policy: connection.ice_policy,
@@ -101,7 +100,7 @@ async fn turn_tls(trust: &Trust) -> Result<TurnTls, Failure> {
 }
 
 /// Where what comes in is shown and played.
-async fn outputs(show: Show, receiving: Receiving) -> Result<Outputs, Failure> {
+async fn outputs(show: Show, receiving: Receiving, is_heard: bool) -> Result<Outputs, Failure> {
     let shows = match show {
         Show::Window => true,
         Show::WindowWherePossible => Outputs::display_is_there(),
@@ -120,19 +119,13 @@ async fn outputs(show: Show, receiving: Receiving) -> Result<Outputs, Failure> {
             Err(_) if show == Show::WindowWherePossible => Outputs::NONE,
             outputs => outputs?,
         };
-        outputs.with_sound(&receiving)
+        let outputs = outputs.with_sound(&receiving)?;
+        Ok(match is_heard {
+            true => outputs.heard(),
+            false => outputs,
+        })
     })
     .await
-}
-
-/// What is played is heard by what takes it out of a microphone's sound, where that is wanted.
-fn heard(outputs: Outputs, media: &Media) -> Result<Outputs, Failure> {
-    if !media.voice.echo_cancellation {
-        return Ok(outputs);
-    }
-    let probes = Probes::new()
-        .map_err(|error| Failure::new(FailureKind::PluginMissing, format!("{error:#}")))?;
-    Ok(outputs.heard_by(probes))
 }
 
 /// Whether the echo of what is played has to be taken out of what a microphone hears.

@@ -3,17 +3,28 @@
 use super::Branch;
 use crate::media::{AudioSource, NoiseSuppression, Origin, Voice};
 
-/// The name of every element that hears what this machine plays. The process knows it: where echo
-/// is cancelled, one of them has to be there before a microphone is opened.
-pub const ECHO_PROBE: &str = "aldis-echo-probe";
+/// The element that does it. Where echo is cancelled, its `probe` has to be named before it starts.
+pub const VOICE: &str = "voice";
 
 /// The form in which sound is compared with its echo. Both ends of the comparison have the same rate.
 pub const VOICE_RATE: i32 = 48_000;
 
+/// How many channels what is played has.
+pub const PLAYED_CHANNELS: usize = 2;
+
+/// The form in which sound is played, so that it can be compared.
+pub fn played_form() -> String {
+    format!(
+        "audio/x-raw,format=S16LE,layout=interleaved,rate={VOICE_RATE},channels={PLAYED_CHANNELS}"
+    )
+}
+
 /// The elements after a microphone, from a conversion to a conversion; `None` when nothing is done.
 ///
 /// One channel: it is what a microphone is, and half the work. Ten milliseconds are compared at a
-/// time, which is also how much later everything gets.
+/// time, which is also how much later everything gets. The canceller takes out what it is told to
+/// look for, when it is told to; the suppression of what is left is set low, since more of it takes
+/// away the voice of whoever speaks at the same time.
 pub fn voice_filter(voice: &Voice) -> Option<String> {
     if !voice.is_processed() {
         return None;
@@ -29,8 +40,8 @@ pub fn voice_filter(voice: &Voice) -> Option<String> {
     Some(format!(
         "audioconvert ! audioresample \
          ! audio/x-raw,format=S16LE,layout=interleaved,rate={VOICE_RATE},channels=1 \
-         ! webrtcdsp probe={ECHO_PROBE} echo-cancel={echo} echo-suppression-level=high \
-         delay-agnostic=true extended-filter=true high-pass-filter={echo} \
+         ! webrtcdsp name={VOICE} echo-cancel={echo} echo-suppression-level=low \
+         delay-agnostic=false extended-filter=true high-pass-filter={echo} \
          {suppression} gain-control={gain} limiter={gain} ! audioconvert"
     ))
 }
