@@ -47,6 +47,8 @@ export class Survival {
   #tries = 0;
   /** Nothing is tried before. */
   #notBefore = 0;
+  /** When the last second connection was begun. */
+  #begun = -Infinity;
   #isSilent = false;
   /** When the partner left the session at the relay, until it is known whether it has hung up. @type {number | null} */
   #left = null;
@@ -211,7 +213,7 @@ export class Survival {
   #onOffer(signal, now) {
     if (!this.isOfPartner(signal)) return this.#ignore('an offer of somebody else');
     if (this.#second !== null && !this.#second.negotiation.isAgreed) return this.#ignore('an offer that crossed ours');
-    if (this.#second !== null && now < this.#notBefore) return this.#ignore('an offer too soon after another');
+    if (now < this.#begun + PAUSE_MS) return this.#ignore('an offer too soon after another');
     this.#start(false, now).negotiation.onSignal(signal);
   }
 
@@ -332,6 +334,7 @@ export class Survival {
   #start(isOfferer, now) {
     this.#dropAttempt();
     this.#notBefore = now + PAUSE_MS;
+    this.#begun = now;
     const number = this.#host.number();
     const negotiation = new Negotiation(number, isOfferer ? 'caller' : 'callee', this.#call.send, (effect) => this.#host.do(effect));
     this.#second = { number, negotiation, since: now, isOfferer };

@@ -78,6 +78,19 @@ test('a partner that wants another connection gets one, and may close the first 
       replace-peer 2
     = in-call`));
 
+test('second connections that fail are begun no more often than others', () => check(`${CALLEE}
+    > offer:theirs2
+      open-second 2
+      make-answer 2 theirs2
+    connection 2 failed
+      close-peer 2
+    > offer:theirs2
+      ignored
+    after 400
+    > offer:theirs2
+      open-second 3
+      make-answer 3 theirs2`));
+
 test('a partner that may not offer asks for it', () => check(`${CALLER}
     > OFFER_REQUEST
       open-second 2
