@@ -6,6 +6,7 @@ import { existsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Browser } from '../e2e/support/browser.js';
+import { allowCallsByHand } from '../e2e/support/by-hand.js';
 import { Program } from '../e2e/support/process.js';
 import { Client, Relay, binaries } from '../e2e/support/programs.js';
 import { until } from '../e2e/support/until.js';
@@ -21,25 +22,9 @@ const PYTHON = process.env.ALDIS_PYTHON ?? join(binaries, '../e2e-python/bin/pyt
 
 /** Calls `callee` from a page and moves bytes; says how many seconds that took. */
 async function inPage(page, url, callee, wish) {
+  await allowCallsByHand(page);
   return page.page.evaluate(async ({ url, callee, wish }) => {
     const pc = new RTCPeerConnection();
-    const socket = new WebSocket(url);
-    const early = [];
-    pc.onicecandidate = ({ candidate }) => candidate && socket.send(JSON.stringify({ ice: candidate }));
-    socket.onmessage = async ({ data }) => {
-      if (data === 'HELLO') return socket.send(`SESSION ${callee}`);
-      if (data === 'SESSION_OK') {
-        await pc.setLocalDescription();
-        return socket.send(JSON.stringify({ sdp: pc.localDescription }));
-      }
-      const { sdp, ice } = JSON.parse(data);
-      if (sdp) {
-        await pc.setRemoteDescription(sdp);
-        for (const candidate of early) await pc.addIceCandidate(candidate);
-      } else if (ice?.candidate) {
-        if (pc.remoteDescription) await pc.addIceCandidate(ice); else early.push(ice);
-      }
-    };
     const channel = pc.createDataChannel(wish.kind === 'file' ? 'aldis-file' : 'bulk');
     channel.binaryType = 'arraybuffer';
     channel.bufferedAmountLowThreshold = 1 << 20;
@@ -47,7 +32,7 @@ async function inPage(page, url, callee, wish) {
     const offered = new Promise((resolve) => {
       pc.ondatachannel = ({ channel }) => channel.label === 'aldis-file' && resolve(channel);
     });
-    socket.onopen = () => socket.send(`HELLO page-${Math.random()}`);
+    const socket = globalThis.callByHand(pc, url, callee);
     await opened;
     const drained = async (room) => {
       while (channel.bufferedAmount > 4 << 20) await new Promise((resolve) => { channel.onbufferedamountlow = resolve; });

@@ -136,18 +136,7 @@ test('what is lost on the way is sent again, also in a codec that is not the fir
   const stage = new Stage(t);
   const relay = await stage.relay();
   const browser = await stage.browser();
-  await browser.context.addInitScript(() => {
-    // This browser takes VP9 and nothing else.
-    const createAnswer = RTCPeerConnection.prototype.createAnswer;
-    RTCPeerConnection.prototype.createAnswer = function (...args) {
-      const { codecs } = RTCRtpReceiver.getCapabilities('video');
-      const vp9 = codecs.filter(({ mimeType }) => /vp9|rtx/i.test(mimeType));
-      for (const transceiver of this.getTransceivers()) {
-        if (transceiver.receiver.track.kind === 'video') transceiver.setCodecPreferences(vp9);
-      }
-      return createAnswer.apply(this, args);
-    };
-  });
+  await browser.takeOnly('vp9');
   const page = await browser.open(relay, 'id=ann');
   await page.until('the page is registered', (state) => state.state === 'registered');
   await stage.client(relay, ['--peer-id', 'ann', '--video-codec', 'vp8,h264,vp9']);

@@ -10,6 +10,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { allowCallsByHand } from './support/by-hand.js';
 import { Program } from './support/process.js';
 import { Client, binaries } from './support/programs.js';
 import { Stage } from './support/stage.js';
@@ -73,6 +74,7 @@ test('lines go both ways between two machines, and the end of input ends the cal
 
 /** Calls a client from a page with data channels of its own, and echoes over one of each form. */
 async function echoes(page, relay) {
+  await allowCallsByHand(page);
   return page.page.evaluate(async (url) => {
     const pc = new RTCPeerConnection();
     const forms = {
@@ -81,25 +83,7 @@ async function echoes(page, relay) {
       timed: { maxPacketLifeTime: 5000 },
     };
     const channels = Object.entries(forms).map(([label, init]) => pc.createDataChannel(label, init));
-    const socket = new WebSocket(url);
-    const send = (line) => socket.send(line);
-    const early = [];
-    pc.onicecandidate = ({ candidate }) => candidate && send(JSON.stringify({ ice: candidate }));
-    socket.onmessage = async ({ data }) => {
-      if (data === 'HELLO') return send('SESSION echo');
-      if (data === 'SESSION_OK') {
-        await pc.setLocalDescription();
-        return send(JSON.stringify({ sdp: pc.localDescription }));
-      }
-      const { sdp, ice } = JSON.parse(data);
-      if (sdp) {
-        await pc.setRemoteDescription(sdp);
-        for (const candidate of early) await pc.addIceCandidate(candidate);
-      } else if (ice?.candidate) {
-        if (pc.remoteDescription) await pc.addIceCandidate(ice); else early.push(ice);
-      }
-    };
-    socket.onopen = () => send(`HELLO page-${Math.random()}`);
+    const socket = globalThis.callByHand(pc, url, 'echo');
     const messages = ['hello', '', 'gr\u00fc\u00dfe', 'x'.repeat(65_536), new ArrayBuffer(0), new Uint8Array([0, 255, 0]).buffer, new Uint8Array(65_536).fill(7).buffer];
     const text = (message) => (typeof message === 'string' ? `text ${message}` : `bytes ${new Uint8Array(message)}`);
     const result = {};
@@ -294,27 +278,11 @@ test('a disk that gets full ends a file and not the call, and the file goes on w
 
 /** Offers files from a page, with names of the page's choice, and says what becomes of each. */
 async function offers(page, relay, names) {
+  await allowCallsByHand(page);
   return page.page.evaluate(async ({ url, names }) => {
     const pc = new RTCPeerConnection();
     const channel = pc.createDataChannel('aldis-file');
-    const socket = new WebSocket(url);
-    const early = [];
-    pc.onicecandidate = ({ candidate }) => candidate && socket.send(JSON.stringify({ ice: candidate }));
-    socket.onmessage = async ({ data }) => {
-      if (data === 'HELLO') return socket.send('SESSION in');
-      if (data === 'SESSION_OK') {
-        await pc.setLocalDescription();
-        return socket.send(JSON.stringify({ sdp: pc.localDescription }));
-      }
-      const { sdp, ice } = JSON.parse(data);
-      if (sdp) {
-        await pc.setRemoteDescription(sdp);
-        for (const candidate of early) await pc.addIceCandidate(candidate);
-      } else if (ice?.candidate) {
-        if (pc.remoteDescription) await pc.addIceCandidate(ice); else early.push(ice);
-      }
-    };
-    socket.onopen = () => socket.send(`HELLO page-${Math.random()}`);
+    const socket = globalThis.callByHand(pc, url, 'in');
     await new Promise((resolve) => { channel.onopen = resolve; });
     const content = new TextEncoder().encode('evil');
     // Of "evil": pages without https have no crypto.subtle.

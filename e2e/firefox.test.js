@@ -2,6 +2,7 @@
 
 import test from 'node:test';
 import assert from 'node:assert/strict';
+import { allowCallsByHand } from './support/by-hand.js';
 import { Stage } from './support/stage.js';
 import { until } from './support/until.js';
 
@@ -53,8 +54,6 @@ test('Firefox is called, and both see and hear one another', async (t) => {
 /** Calls by hand with a data channel in the offer, and says what comes back on it. */
 async function askForEchoes({ url, callee, texts, size }) {
   const pc = new RTCPeerConnection();
-  const socket = new WebSocket(url);
-  const send = (message) => socket.send(JSON.stringify(message));
   const channel = pc.createDataChannel('chat');
   channel.binaryType = 'arraybuffer';
   const echoes = [];
@@ -68,19 +67,7 @@ async function askForEchoes({ url, callee, texts, size }) {
     for (const text of texts) channel.send(text);
     channel.send(new Uint8Array(size));
   };
-  pc.onicecandidate = ({ candidate }) => candidate && send({ ice: candidate });
-  socket.onopen = () => socket.send('HELLO hand');
-  socket.onmessage = async ({ data }) => {
-    if (data === 'HELLO') socket.send(`SESSION ${callee}`);
-    if (data === 'SESSION_OK') {
-      await pc.setLocalDescription();
-      send({ sdp: pc.localDescription });
-    }
-    if (!data.startsWith('{')) return;
-    const { sdp, ice } = JSON.parse(data);
-    if (ice) await pc.addIceCandidate(ice);
-    if (sdp) await pc.setRemoteDescription(sdp);
-  };
+  globalThis.callByHand(pc, url, callee);
   return all;
 }
 
@@ -91,6 +78,7 @@ test('what Firefox sends on a data channel comes back', async (t) => {
   const firefox = await stage.firefox();
   const page = await firefox.open(relay);
   const texts = ['one', 'zwei', 'три'];
+  await allowCallsByHand(page);
   const echoes = await page.page.evaluate(askForEchoes, { url: relay.url, callee: 'cam', texts, size: 16_000 });
   assert.deepEqual(echoes, [...texts, 16_000]);
 });

@@ -41,13 +41,7 @@ test('a call goes on when the relay is killed, and both ends register again when
 test('a machine that stops is heard at both kinds of other ends without a relay', async (t) => {
   const stage = new Stage(t);
   const relay = await stage.relay();
-  const browser = await stage.browser();
-  const page = await browser.open(relay, 'id=ann');
-  await page.until('the page is registered', (state) => state.state === 'registered');
-  const toPage = await stage.client(relay, ['--peer-id', 'ann']);
-  const waiting = await stage.client(relay, ['--our-id', 'cam']);
-  const toMachine = await stage.client(relay, ['--peer-id', 'cam']);
-  await page.sees();
+  const { page, toPage, cam: waiting, toCam: toMachine } = await stage.twoCalls(relay);
   await toMachine.rates(1);
   await relay.stop('SIGKILL');
   await toPage.report('relay-lost');

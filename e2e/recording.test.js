@@ -6,6 +6,7 @@ import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, s
 import { spawnSync } from 'node:child_process';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { allowCallsByHand } from './support/by-hand.js';
 import { Stage } from './support/stage.js';
 import { failing } from './support/failing.js';
 import { complaints, loudness, pixels, probe, samples } from './support/recording.js';
@@ -205,6 +206,7 @@ test('two pictures of a browser are both shown and recorded', async (t) => {
   ], { DISPLAY: screen.display });
   const browser = await stage.browser();
   const page = await browser.open(relay);
+  await allowCallsByHand(page);
   await page.page.evaluate(async ({ url, colours }) => {
     const pc = new RTCPeerConnection();
     globalThis.raw = pc;
@@ -218,22 +220,7 @@ test('two pictures of a browser are both shown and recorded', async (t) => {
       }, 50);
       pc.addTransceiver(canvas.captureStream(20).getVideoTracks()[0], { direction: 'sendonly' });
     }
-    const socket = new WebSocket(url);
-    const say = (what) => socket.send(typeof what === 'string' ? what : JSON.stringify(what));
-    pc.onicecandidate = ({ candidate }) => candidate && say({ ice: candidate });
-    socket.onopen = () => say('HELLO canvas');
-    socket.onmessage = async ({ data }) => {
-      if (data === 'HELLO') say('SESSION cam');
-      else if (data === 'SESSION_OK') {
-        await pc.setLocalDescription();
-        say({ sdp: pc.localDescription });
-      } else if (data.startsWith('{')) {
-        const { sdp, ice } = JSON.parse(data);
-        if (sdp) await pc.setRemoteDescription(sdp);
-        if (ice) await pc.addIceCandidate(ice).catch(() => {});
-      }
-    };
-    globalThis.socket = socket;
+    globalThis.socket = globalThis.callByHand(pc, url, 'cam');
   }, { url: relay.url, colours: ['red', 'blue'] });
   for (const track of [1, 2]) {
     await client.report('first-frame-received', { where: (report) => report.kind === 'video' && report.track === track });

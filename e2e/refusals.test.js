@@ -50,18 +50,7 @@ test('a codec that the browser does not take ends the call in words', async (t) 
   const stage = new Stage(t);
   const relay = await stage.relay();
   const browser = await stage.browser();
-  await browser.context.addInitScript(() => {
-    // This browser can do VP8 and nothing else.
-    const createAnswer = RTCPeerConnection.prototype.createAnswer;
-    RTCPeerConnection.prototype.createAnswer = function (...args) {
-      const { codecs } = RTCRtpReceiver.getCapabilities('video');
-      const vp8 = codecs.filter((codec) => /vp8|rtx/i.test(codec.mimeType));
-      for (const transceiver of this.getTransceivers()) {
-        if (transceiver.receiver.track.kind === 'video') transceiver.setCodecPreferences(vp8);
-      }
-      return createAnswer.apply(this, args);
-    };
-  });
+  await browser.takeOnly('vp8');
   const page = await browser.open(relay, 'id=ann');
   await page.until('the page is registered', (state) => state.state === 'registered');
   const failed = await failing(relay, ['--peer-id', 'ann', '--video-codec', 'h264']);

@@ -119,13 +119,7 @@ function watchFrames(page) {
 test('a relay that is started anew during calls interrupts neither of them', async (t) => {
   const stage = new Stage(t);
   const relay = await stage.relay();
-  const browser = await stage.browser();
-  const page = await browser.open(relay, 'id=ann');
-  await page.until('the page is registered', (state) => state.state === 'registered');
-  const toPage = await stage.client(relay, ['--peer-id', 'ann']);
-  const cam = await stage.client(relay, ['--our-id', 'cam']);
-  const toCam = await stage.client(relay, ['--peer-id', 'cam']);
-  await page.sees();
+  const { page, toPage, cam, toCam } = await stage.twoCalls(relay);
   const clients = [toPage, cam, toCam];
   for (const client of clients) await client.rates(2);
   await watchFrames(page);

@@ -44,6 +44,21 @@ export class Browser {
     return view;
   }
 
+  /** Pages that are opened from now on take one codec of pictures alone. @param {string} codec */
+  takeOnly(codec) {
+    return this.context.addInitScript((codec) => {
+      const createAnswer = RTCPeerConnection.prototype.createAnswer;
+      RTCPeerConnection.prototype.createAnswer = function (...args) {
+        const { codecs } = RTCRtpReceiver.getCapabilities('video');
+        const taken = codecs.filter(({ mimeType }) => [`video/${codec}`, 'video/rtx'].includes(mimeType.toLowerCase()));
+        for (const transceiver of this.getTransceivers()) {
+          if (transceiver.receiver.track.kind === 'video') transceiver.setCodecPreferences(taken);
+        }
+        return createAnswer.apply(this, args);
+      };
+    }, codec);
+  }
+
   /** Every process of this browser gets the signal, and nobody has time to say good-bye. */
   signal(name) {
     // Some were started since: one for each page, and whatever else it took.

@@ -34,6 +34,18 @@ export class Stage {
     return client.ready();
   }
 
+  /** A machine calls a page, and another one a third. */
+  async twoCalls(relay) {
+    const browser = await this.browser();
+    const page = await browser.open(relay, 'id=ann');
+    await page.until('the page is registered', ({ state }) => state === 'registered');
+    const toPage = await this.client(relay, ['--peer-id', 'ann']);
+    const cam = await this.client(relay, ['--our-id', 'cam']);
+    const toCam = await this.client(relay, ['--peer-id', 'cam']);
+    await page.sees();
+    return { page, toPage, cam, toCam };
+  }
+
   /** A participant that sends a test picture and a tone, unless `args` say otherwise. */
   async roomClient(relay, args) {
     const all = [...testMedia(args), ...args];
