@@ -9,6 +9,7 @@ import { spawnSync } from 'node:child_process';
 import { Camera, noCamera } from './support/camera.js';
 import { Program } from './support/process.js';
 import { binaries } from './support/programs.js';
+import { sums } from './support/recording.js';
 import { Stage } from './support/stage.js';
 import { failing } from './support/failing.js';
 import { until } from './support/until.js';
@@ -66,6 +67,71 @@ for (const [form, width, height, framerate] of [
     await showsTheCamera(page);
   });
 }
+
+test('the H.264 of a camera is sent as it is, picture by picture', { skip: noCamera }, async (t) => {
+  const stage = new Stage(t);
+  const relay = await stage.relay();
+  const camera = await stage.keep(Camera.startWithH264());
+  const record = join(camera.home, 'call.mkv');
+  const client = await stage.client(relay, [
+    '--our-id', 'cam', '--video', `camera:${camera.node}`, ...sizeOf(960, 540, 30), '--video-codec', 'h264',
+    '--record', record, '--record-what', 'sent',
+  ], camera.env);
+  const browser = await stage.browser();
+  const page = await browser.open(relay, 'call=cam');
+  await page.sees();
+  const taken = client.errors.filter((line) => line.includes('taking the camera'));
+  assert.ok(taken.length > 0 && taken.every((line) => line.includes('H.264 960x540 at 30')), client.errors.join('\n'));
+  const told = await client.report('source-passed');
+  assert.deepEqual([told.codec, told.width, told.height], ['H.264', 960, 540]);
+  await showsTheCamera(page);
+  await client.report('stats', { where: ({ sent }) => sent.video?.passed });
+  // Some seconds of it.
+  const { mark } = client;
+  await client.rates(4);
+  assert.ok(client.reports.slice(mark).every(({ event, sent }) => event !== 'stats' || sent.video.passed), 'no encoder has a part in it');
+  const { width, height, codec } = await page.inbound('video');
+  assert.deepEqual([width, height, codec], [960, 540, 'video/H264']);
+  assert.equal((await client.stop()).code, 0);
+
+  const [all, sent] = [camera.film, record].map((file) => sums(file, 'pictures'));
+  // What comes before the camera has proven itself is encoded.
+  const first = sent.findIndex((sum) => all.includes(sum));
+  const passed = sent.slice(first);
+  assert.ok(first >= 0 && passed.length > 60, `${passed.length} of ${sent.length} pictures are the camera's`);
+  const began = all.indexOf(passed[0]);
+  assert.deepEqual(passed, passed.map((_, at) => all[(began + at) % all.length]), 'its pictures in their order');
+});
+
+test('the H.264 of a camera is encoded for who takes another codec', { skip: noCamera }, async (t) => {
+  const stage = new Stage(t);
+  const relay = await stage.relay();
+  const camera = await stage.keep(Camera.startWithH264());
+  const args = ['--our-id', 'cam', '--video', `camera:${camera.node}`, ...sizeOf(960, 540, 30)];
+  const client = await stage.client(relay, args, camera.env);
+  const browser = await stage.browser();
+  const page = await browser.open(relay, 'call=cam');
+  await page.sees();
+  await client.report('source-passed');
+  await showsTheCamera(page);
+  const after = client.mark;
+  await client.report('stats', { after, where: ({ sent }) => sent.fps > 5 && !sent.video.passed });
+  assert.equal((await page.inbound('video')).codec, 'video/VP8');
+});
+
+test('the H.264 of a camera that hardly ever makes a key frame is encoded', { skip: noCamera }, async (t) => {
+  const stage = new Stage(t);
+  const relay = await stage.relay();
+  const camera = await stage.keep(Camera.startWithH264({ distance: 240 }));
+  const args = ['--our-id', 'cam', '--video', `camera:${camera.node}`, ...sizeOf(960, 540, 30), '--video-codec', 'h264'];
+  const client = await stage.client(relay, args, camera.env);
+  const browser = await stage.browser();
+  const page = await browser.open(relay, 'call=cam');
+  await page.sees();
+  const told = await client.report('source-encoded');
+  assert.match(told.reason, /without a key frame for 5\.\d s/);
+  await showsTheCamera(page);
+});
 
 test('a camera that is unplugged turns into a slate, and comes back by itself', { skip: noCamera }, async (t) => {
   const stage = new Stage(t);

@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os';
 import { spawnSync } from 'node:child_process';
 import { Program } from './support/process.js';
 import { Client, Screen } from './support/programs.js';
+import { pauses, watchPauses } from './support/pauses.js';
 import { RtspCamera } from './support/rtsp-camera.js';
 import { Stage } from './support/stage.js';
 import { until } from './support/until.js';
@@ -23,31 +24,6 @@ const SLATE = [0x20, 0x30, 0x40];
 /** Waits until the middle of the picture has a colour; the corner, where nothing is written. */
 function shows(page, colour, what) {
   return page.shows(what, [[0.03, 0.05]], [colour]);
-}
-
-/** Has the page measure the pauses between presented frames. */
-function watchPauses(page) {
-  return page.page.evaluate(() => {
-    const video = [...document.querySelectorAll('video')].find((video) => video.videoWidth > 0 && !video.muted)
-      ?? [...document.querySelectorAll('video')].find((video) => video.videoWidth > 0);
-    const pauses = { last: performance.now(), longest: 0, frames: 0 };
-    globalThis.pauses = pauses;
-    const presented = (now) => {
-      pauses.longest = Math.max(pauses.longest, now - pauses.last);
-      pauses.last = now;
-      pauses.frames += 1;
-      video.requestVideoFrameCallback(presented);
-    };
-    video.requestVideoFrameCallback(presented);
-  });
-}
-
-/** The pauses so far, with the one that may be going on. */
-function pauses(page) {
-  return page.page.evaluate(() => {
-    const { last, longest, frames } = globalThis.pauses;
-    return { frames, longest: Math.max(longest, performance.now() - last) };
-  });
 }
 
 /** A film of so many seconds: all green, with a tone of 1000 Hz, and its folder goes with the test. */

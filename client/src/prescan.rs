@@ -61,6 +61,10 @@ impl Prescans {
         timeline: &Timeline,
     ) -> Result<Passing, Reason> {
         let described = std::fs::metadata(&file.path).map_err(|_| Reason::Unknown)?;
+        if !described.is_file() {
+            // What is read from a pipe is gone.
+            return Err(Reason::Unknown);
+        }
         let written = (described.mtime(), described.mtime_nsec());
         let version = (described.ino(), described.len(), written.0, written.1);
         if let Some((known, verdict)) = self.known().get(&file.path)

@@ -5,10 +5,11 @@
 //
 //   CAMERA_NODE   the path of the node; when it is removed, the camera is unplugged
 //   CAMERA_MJPEG  a file of JPEGs, one behind the other: the moving pictures of 1280x720
+//   CAMERA_H264   a file of H.264 (Annex B) with a delimiter before each picture: those of 960x540
 //   CAMERA_BUSY   a path; while it exists, another program has the camera
 //
-// It offers YUYV 640x480 at 30, YUYV 1280x720 at 10, and MJPEG 1280x720 at 30 frames a second. The
-// raw pictures are four colours, over which a black square moves from left to right.
+// It offers YUYV 640x480 at 30, YUYV 1280x720 at 10, MJPEG 1280x720 at 30 and, where it has some, H.264
+// 960x540 at 30 frames a second. The raw pictures are four colours, over which a black square moves from left to right.
 
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -28,7 +29,7 @@
 
 #define MAX_FDS 1024
 #define MAX_BUFFERS 8
-#define MAX_JPEGS 256
+#define MAX_PICTURES 256
 #define BUFFER_BYTES (1280 * 720 * 2)
 #define SECOND 1000000000ll
 
@@ -38,8 +39,9 @@ static const struct form {
     {V4L2_PIX_FMT_YUYV, 640, 480, 30},
     {V4L2_PIX_FMT_YUYV, 1280, 720, 10},
     {V4L2_PIX_FMT_MJPEG, 1280, 720, 30},
+    {V4L2_PIX_FMT_H264, 960, 540, 30},
 };
-#define FORM_COUNT (sizeof FORMS / sizeof FORMS[0])
+#define FORM_COUNT (sizeof FORMS / sizeof FORMS[0] - (getenv("CAMERA_H264") ? 0 : 1))
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static bool ours[MAX_FDS];
@@ -48,9 +50,13 @@ static unsigned char *memory[MAX_BUFFERS];
 static unsigned count, queue[MAX_BUFFERS], queued;
 static bool streaming;
 static int64_t began, frame;
-static unsigned char *jpegs;
-static size_t jpeg_at[MAX_JPEGS + 1];
-static unsigned jpeg_count;
+// Encoded pictures, one behind the other.
+struct film {
+    unsigned char *bytes;
+    size_t at[MAX_PICTURES + 1];
+    unsigned count;
+};
+static struct film jpegs, h264;
 
 #define REAL(name) \
     static __typeof__(name) *real; \
@@ -110,21 +116,24 @@ static int64_t now(void) {
     return time.tv_sec * SECOND + time.tv_nsec;
 }
 
-static void load_jpegs(void) {
-    const char *path = getenv("CAMERA_MJPEG");
-    FILE *file = jpegs || !path ? NULL : fopen(path, "rb");
+// The start of a JPEG; inside one these bytes never stand together.
+static const unsigned char JPEG[] = {0xff, 0xd8, 0xff};
+// An access unit delimiter, and the start code before it.
+static const unsigned char DELIMITER[] = {0, 0, 0, 1, 9};
+
+static void load(struct film *film, const char *path, const unsigned char *start, size_t start_length) {
+    FILE *file = film->bytes || !path ? NULL : fopen(path, "rb");
     if (!file) return;
     fseek(file, 0, SEEK_END);
     size_t length = ftell(file);
     rewind(file);
-    jpegs = malloc(length);
-    length = fread(jpegs, 1, length, file);
+    film->bytes = malloc(length);
+    length = fread(film->bytes, 1, length, file);
     fclose(file);
-    for (size_t at = 0; at + 2 < length && jpeg_count < MAX_JPEGS; at++) {
-        // The start of an image; inside one these bytes never stand together.
-        if (jpegs[at] == 0xff && jpegs[at + 1] == 0xd8 && jpegs[at + 2] == 0xff) jpeg_at[jpeg_count++] = at;
+    for (size_t at = 0; at + start_length <= length && film->count < MAX_PICTURES; at++) {
+        if (!memcmp(film->bytes + at, start, start_length)) film->at[film->count++] = at;
     }
-    jpeg_at[jpeg_count] = length;
+    film->at[film->count] = length;
 }
 
 // Y, Cb, Cr of 0xc00000, 0x00c000, 0x0000c0 and 0xc0c0c0 (ITU-R BT.601).
@@ -148,12 +157,14 @@ static size_t draw(unsigned char *into) {
 }
 
 static size_t fill(unsigned char *into) {
-    if (chosen->pixels != V4L2_PIX_FMT_MJPEG) return draw(into);
-    load_jpegs();
-    if (jpeg_count == 0) return 0;
-    size_t from = jpeg_at[frame % jpeg_count], to = jpeg_at[frame % jpeg_count + 1];
+    if (chosen->pixels == V4L2_PIX_FMT_YUYV) return draw(into);
+    struct film *film = chosen->pixels == V4L2_PIX_FMT_H264 ? &h264 : &jpegs;
+    load(&jpegs, getenv("CAMERA_MJPEG"), JPEG, sizeof JPEG);
+    load(&h264, getenv("CAMERA_H264"), DELIMITER, sizeof DELIMITER);
+    if (film->count == 0) return 0;
+    size_t from = film->at[frame % film->count], to = film->at[frame % film->count + 1];
     size_t length = to - from < BUFFER_BYTES ? to - from : BUFFER_BYTES;
-    memcpy(into, jpegs + from, length);
+    memcpy(into, film->bytes + from, length);
     return length;
 }
 
@@ -198,7 +209,11 @@ static bool is_busy(void) {
 static int take(struct v4l2_buffer *buffer) {
     if (!streaming || queued == 0) return EAGAIN;
     int64_t due = began + frame * SECOND / chosen->rate;
-    if (due < now()) {
+    if (due < now() && chosen->pixels == V4L2_PIX_FMT_H264) {
+        // What is encoded when it is taken refers to what was taken before: none is lost.
+        began += now() - due;
+        due = began + frame * SECOND / chosen->rate;
+    } else if (due < now()) {
         // Nobody took them in time: those frames are lost.
         frame = (now() - began) * chosen->rate / SECOND + 1;
         due = began + frame * SECOND / chosen->rate;
@@ -230,8 +245,10 @@ static int enumerate(unsigned long request, void *argument) {
     }
     if (request == VIDIOC_ENUM_FMT) {
         struct v4l2_fmtdesc *format = argument;
-        if (format->index > 1 || format->type != V4L2_BUF_TYPE_VIDEO_CAPTURE) return EINVAL;
-        format->pixelformat = format->index == 0 ? V4L2_PIX_FMT_YUYV : V4L2_PIX_FMT_MJPEG;
+        static const uint32_t PIXELS[] = {V4L2_PIX_FMT_YUYV, V4L2_PIX_FMT_MJPEG, V4L2_PIX_FMT_H264};
+        if (format->index > 2 || format->type != V4L2_BUF_TYPE_VIDEO_CAPTURE) return EINVAL;
+        if (!nth(PIXELS[format->index], 0)) return EINVAL;
+        format->pixelformat = PIXELS[format->index];
         format->flags = format->index == 0 ? 0 : V4L2_FMT_FLAG_COMPRESSED;
         return 0;
     }

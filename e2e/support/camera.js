@@ -15,6 +15,19 @@ function run(file, args) {
 }
 
 export class Camera {
+  /** One that gives H.264 as well: with a key frame every second, or every so many frames. */
+  static async startWithH264({ distance = 30 } = {}) {
+    const camera = await Camera.start();
+    camera.film = join(camera.home, 'pictures.h264');
+    run('ffmpeg', [
+      '-v', 'error', '-f', 'lavfi', '-i', film(960, 540, 30), '-frames:v', '240', '-pix_fmt', 'yuv420p', '-c:v', 'libx264',
+      '-profile:v', 'baseline', '-preset', 'veryfast', '-g', String(distance), '-x264-params', 'aud=1:scenecut=0', '-b:v', '800k',
+      '-f', 'h264', camera.film,
+    ]);
+    camera.env = { ...camera.env, CAMERA_H264: camera.film };
+    return camera;
+  }
+
   static async start() {
     const camera = new Camera();
     camera.home = mkdtempSync(join(tmpdir(), 'aldis-camera-'));

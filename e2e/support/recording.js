@@ -17,6 +17,22 @@ export function probe(file) {
   };
 }
 
+/**
+ * A sum over each picture of a file: over its bytes as they stand there, or over what is seen.
+ *
+ * @param {string} file
+ * @param {'bytes' | 'pictures'} what
+ */
+export function sums(file, what) {
+  const copied = what === 'bytes' ? ['-c', 'copy'] : [];
+  const asked = spawnSync('ffmpeg', [
+    '-v', 'error', '-i', file, '-map', '0:v', ...copied, '-fps_mode', 'passthrough', '-f', 'framemd5', '-',
+  ], { encoding: 'utf8' });
+  if (asked.stderr !== '') throw new Error(`${file}: ${asked.stderr}`);
+  const lines = asked.stdout.split('\n').filter((line) => line !== '' && !line.startsWith('#'));
+  return lines.map((line) => line.split(',').at(-1)?.trim());
+}
+
 /** What decoders complain of. */
 export function complaints(file) {
   const decoded = spawnSync('ffmpeg', [

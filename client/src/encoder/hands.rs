@@ -47,15 +47,7 @@ pub(super) fn hand_on(
     first: Sender<()>,
     audience: Arc<Audience>,
 ) -> AppSinkCallbacks {
-    let mut hands = Hands {
-        kind,
-        joined,
-        audience,
-        viewers: Vec::new(),
-        form: None,
-        holds_passed: false,
-        last: None,
-    };
+    let mut hands = Hands::new(kind, joined, audience);
     AppSinkCallbacks::builder()
         .new_sample(move |sink| {
             let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
@@ -70,6 +62,18 @@ pub(super) fn hand_on(
 }
 
 impl Hands {
+    fn new(kind: Kind, joined: Receiver<Viewer>, audience: Arc<Audience>) -> Self {
+        Self {
+            kind,
+            joined,
+            audience,
+            viewers: Vec::new(),
+            form: None,
+            holds_passed: false,
+            last: None,
+        }
+    }
+
     fn take(&mut self, sink: &AppSink, sample: &gst::Sample) {
         while let Ok(viewer) = self.joined.try_recv() {
             self.viewers.push(viewer);
@@ -160,5 +164,99 @@ impl Viewer {
         }
         self.sent.fetch_add(1, Ordering::Relaxed);
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use async_channel::bounded;
+
+    use super::*;
+    use crate::intake::marked;
+
+    const ENCODER: u64 = 0;
+    const SOURCE: u64 = 7;
+
+    /// Gives frames to one who watches: of each who gives it, who is to give them then, when it is shown
+    /// in milliseconds, and whether it is a key frame. What arrives: the times, and with which caps.
+    fn handed_on(frames: &[(u64, u64, u64, bool)]) -> Vec<(u64, bool)> {
+        gst::init().expect("GStreamer is installed");
+        let source = AppSrc::builder().format(gst::Format::Time).build();
+        let sink = AppSink::builder().sync(false).build();
+        let pipeline = gst::Pipeline::new();
+        pipeline.add(&source).expect("it fits");
+        pipeline.add(&sink).expect("it fits");
+        source.link(&sink).expect("they fit");
+        pipeline.set_state(gst::State::Playing).expect("it starts");
+
+        let (joining, joined) = bounded(1);
+        let audience = Arc::<Audience>::default();
+        audience.joining.store(1, Ordering::Relaxed);
+        let viewer = Viewer::new(&source, Arc::default());
+        joining.try_send(viewer).expect("there is room");
+        let mut hands = Hands::new(Kind::Video, joined, Arc::clone(&audience));
+        let end = AppSink::builder().build();
+        for &(from, wanted, at, is_key) in frames {
+            audience.giver.store(wanted, Ordering::Relaxed);
+            let mut frame = gst::Buffer::new();
+            let description = frame.make_mut();
+            description.set_pts(gst::ClockTime::from_mseconds(at));
+            if !is_key {
+                description.set_flags(gst::BufferFlags::DELTA_UNIT);
+            }
+            let caps = gst::Caps::new_empty_simple("video/x-vp8");
+            let caps = match from {
+                ENCODER => caps,
+                _ => marked(&caps),
+            };
+            let segment = gst::FormattedSegment::<gst::ClockTime>::new();
+            let sample = gst::Sample::builder().buffer(&frame).caps(&caps);
+            hands.take(&end, &sample.segment(&segment).build());
+        }
+        source.end_of_stream().expect("it takes the end");
+        let mut arrived = Vec::new();
+        while let Ok(sample) = sink.pull_sample() {
+            let pts = sample.buffer().and_then(gst::BufferRef::pts);
+            let is_plain = sample
+                .caps()
+                .is_some_and(|caps| !caps.to_string().contains("passed"));
+            arrived.push((pts.map_or(0, gst::ClockTime::mseconds), is_plain));
+        }
+        let _ = pipeline.set_state(gst::State::Null);
+        arrived
+    }
+
+    #[test]
+    fn one_takes_the_place_of_the_other_at_a_key_frame_alone() {
+        let arrived = handed_on(&[
+            (ENCODER, ENCODER, 10, true),
+            (SOURCE, SOURCE, 20, false),
+            (ENCODER, SOURCE, 21, false),
+            (SOURCE, SOURCE, 30, true),
+            // What the encoder still had.
+            (ENCODER, SOURCE, 31, false),
+            (ENCODER, SOURCE, 32, true),
+            (SOURCE, SOURCE, 40, false),
+            (SOURCE, ENCODER, 50, false),
+            (ENCODER, ENCODER, 51, false),
+            (ENCODER, ENCODER, 60, true),
+            (SOURCE, ENCODER, 61, true),
+            (ENCODER, ENCODER, 70, false),
+        ]);
+        let times: Vec<_> = arrived.iter().map(|(at, _)| *at).collect();
+        assert_eq!(times, [10, 21, 30, 40, 50, 60, 70]);
+        assert!(arrived.iter().all(|(_, is_plain)| *is_plain), "{arrived:?}");
+    }
+
+    #[test]
+    fn time_never_goes_back() {
+        let arrived = handed_on(&[
+            (ENCODER, ENCODER, 100, true),
+            (SOURCE, SOURCE, 90, true),
+            (SOURCE, SOURCE, 101, false),
+            (SOURCE, SOURCE, 130, false),
+        ]);
+        let times: Vec<_> = arrived.iter().map(|(at, _)| *at).collect();
+        assert_eq!(times, [100, 101, 102, 130]);
     }
 }
