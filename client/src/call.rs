@@ -4,6 +4,7 @@
 //! capture, a signal, the passing of time) comes into one inbox; the [`Session`] says what is to be
 //! done; this file does it. What takes long is done elsewhere and comes back through the inbox.
 
+mod adapting;
 mod control;
 mod data;
 mod diagnosing;
@@ -33,8 +34,10 @@ use crate::inbox::{Inbox, Input, Ways};
 use crate::link::Link;
 use crate::negotiation::{Local, Step};
 use crate::peer::{PeerEvent, PeerSettings};
+use crate::picture_rate::PictureRate;
 use crate::presence::{Presence, PresenceEvent};
 use crate::printer::Printer;
+use crate::probing::Probing;
 use crate::report::Report;
 use crate::session::{Effect, Ending, Event, Happening, Place, Session};
 use crate::stats::Picture;
@@ -98,6 +101,8 @@ struct Client {
     /// What the relay says is about this session, and not about one that is over.
     registered: bool,
     session: Session,
+    rate: PictureRate,
+    probing: Probing,
     call: Option<Call>,
     data: data::Data,
 }
@@ -130,6 +135,8 @@ impl Client {
         Self {
             presence: Presence::begin(relay, config.our_id.clone(), ways.relay()),
             session: Session::waiting(),
+            rate: PictureRate::new(config.media.format.bitrate_kbps, config.media.sound_kbps()),
+            probing: Probing::new(0, Duration::ZERO),
             config,
             settings,
             capture,
@@ -274,6 +281,7 @@ impl Client {
             }
             PeerEvent::Paired(pair) => return self.note(|this| this.paired(place, pair)),
             PeerEvent::Counted(counters) => return self.note(|this| this.report_rates(counters)),
+            PeerEvent::Estimated(kbps) => return self.note(|this| this.estimated(place, kbps)),
             PeerEvent::LatencyChanged => {
                 let link = self.call.iter().find_map(|call| call.at(place));
                 link.iter().for_each(|link| link.peer.recalculate_latency());
@@ -385,6 +393,7 @@ impl Client {
         if let Some(call) = &mut self.call {
             call.link.start_media(&self.capture);
         }
+        self.begin_rate();
         self.start_data();
     }
 
@@ -426,7 +435,7 @@ impl Client {
             self.presence.renew();
         }
         self.take_down().await;
-        self.lift_cap();
+        self.forget_rate();
     }
 
     /// Hangs up for good: the other side hears of it first.

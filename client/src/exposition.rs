@@ -130,15 +130,22 @@ impl Ledger {
             "Whether a call is connected: 1 or 0.",
             is_connected,
         )?;
-        let (rtt, seconds) = match &self.rates {
-            Some(rates) => (rates.rtt_ms, rates.seconds),
-            None => (None, 0.0),
+        let (rtt, available, seconds) = match &self.rates {
+            Some(rates) => (rates.rtt_ms, rates.available_kbps, rates.seconds),
+            None => (None, None, 0.0),
         };
         sheet.gauge(
             "aldis_client_call_duration_seconds",
             "How long the running call has lasted.",
             seconds,
         )?;
+        if let Some(kbps) = available {
+            sheet.gauge(
+                "aldis_client_available_bits_per_second",
+                "What the network to the peer carries, as estimated.",
+                f64::from(kbps) * 1000.0,
+            )?;
+        }
         match rtt {
             Some(rtt) => sheet.gauge(
                 "aldis_client_round_trip_time_seconds",

@@ -112,6 +112,23 @@ impl Default for Media {
 }
 
 impl Media {
+    /// The bit rate of the sound that is sent, in kilobits a second; 0 where there is none.
+    pub fn sound_kbps(&self) -> u32 {
+        match self.sends(Kind::Audio) {
+            true => self.encoding.opus.bitrate_kbps,
+            false => 0,
+        }
+    }
+
+    /// The bit rate of everything that is sent, in kilobits a second, as it was asked for.
+    pub fn total_kbps(&self) -> u32 {
+        let picture = match self.sends(Kind::Video) {
+            true => self.format.bitrate_kbps,
+            false => 0,
+        };
+        picture.saturating_add(self.sound_kbps())
+    }
+
     /// Every source of a kind, the one at first in front.
     pub fn origins(&self, kind: Kind) -> Vec<Origin> {
         match kind {

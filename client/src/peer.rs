@@ -5,6 +5,7 @@
 //! media; frames flow once [`PeerConnection::start_media`] is called.
 
 mod certificate;
+mod congestion;
 mod data;
 mod description;
 mod lines;
@@ -40,6 +41,7 @@ use crate::record::plan::Note;
 use crate::record::recorder::Recorder;
 use crate::stats::Counters;
 use crate::turn_tls::{Tunnels, TurnTls};
+use congestion::Estimator;
 use outgoing::Outgoing;
 use progress::Seen;
 use transport::Arrivals;
@@ -80,6 +82,8 @@ pub struct PeerSettings {
     pub data: bool,
     /// What records the call.
     pub recorder: Option<Recorder>,
+    /// Whether what the network carries is estimated while pictures are sent ([`PeerEvent::Estimated`]).
+    pub adapts: bool,
 }
 
 impl Default for PeerSettings {
@@ -96,6 +100,7 @@ impl Default for PeerSettings {
             local_address: None,
             data: true,
             recorder: None,
+            adapts: false,
         }
     }
 }
@@ -123,6 +128,8 @@ pub enum PeerEvent {
     Paired(Option<CandidatePair>),
     /// The counters that were asked for.
     Counted(Counters),
+    /// What the network to the peer carries, in kilobits a second, as its feedback lets us estimate.
+    Estimated(u32),
     /// The peer has opened a data channel.
     DataChannel(DataChannel),
     /// The person closed the window.
@@ -157,6 +164,7 @@ pub struct PeerConnection {
     turn: (usize, bool),
     /// What webrtcbin is still asked for. It must not be taken down meanwhile.
     negotiations: Vec<JoinHandle<()>>,
+    estimator: Option<Estimator>,
     /// The ways to TURN servers by TLS: there as long as webrtcbin is.
     _tunnels: Tunnels,
 }
@@ -176,6 +184,11 @@ impl PeerConnection {
         transport::prepare(&webrtc, Arc::clone(&arrivals), move || {
             told(PeerEvent::Closed);
         });
+        let mut estimator = None;
+        if settings.adapts && settings.media.sends(Kind::Video) {
+            let most = settings.media.total_kbps();
+            estimator = Some(congestion::estimate(&webrtc, most, Arc::clone(&listener)));
+        }
         pipeline.add(&webrtc)?;
         let peer = Self {
             pipeline,
@@ -196,6 +209,7 @@ impl PeerConnection {
                 settings.ice_policy == IcePolicy::Relay,
             ),
             negotiations: Vec::new(),
+            estimator,
             _tunnels: tunnels,
         };
         peer.watch_bus()?;
@@ -249,6 +263,14 @@ impl PeerConnection {
     /// Whether pictures or sound go either way, by what the two ends have agreed on.
     pub fn carries_media(&self) -> bool {
         carries_media(&self.webrtc)
+    }
+
+    /// Takes it for granted that the network carries so many kilobits a second, until the peer's feedback
+    /// tells otherwise: that is how to find out.
+    pub fn presume(&self, kbps: u32) {
+        if let Some(estimator) = &self.estimator {
+            estimator.presume(kbps);
+        }
     }
 
     /// Has the picture that is sent to the peer begin anew.

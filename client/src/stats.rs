@@ -48,6 +48,10 @@ pub struct Rates {
     pub received: FlowRates,
     /// Round-trip time in milliseconds; `null` until the peer has reported.
     pub rtt_ms: Option<f64>,
+    /// What the network to the peer carries of all that is sent, in kilobits a second, as its feedback
+    /// lets us estimate ([W3C, `availableOutgoingBitrate`](https://www.w3.org/TR/webrtc-stats/#dom-rtcicecandidatepairstats-availableoutgoingbitrate));
+    /// `null` where it gives none.
+    pub available_kbps: Option<u32>,
     /// How long the call has lasted.
     pub seconds: f64,
 }
@@ -113,6 +117,7 @@ impl Rates {
             sent: FlowRates::between(&before.sent, &after.sent, seconds),
             received: FlowRates::between(&before.received, &after.received, seconds),
             rtt_ms: after.rtt.map(|rtt| tenths(rtt.as_secs_f64() * 1000.0)),
+            available_kbps: None,
             seconds: tenths(since_start.as_secs_f64()),
         }
     }

@@ -94,6 +94,7 @@ fn settings() -> PeerSettings {
     (media.video, media.audio) = (VideoSource::None, AudioSource::None);
     PeerSettings {
         recorder: None,
+        adapts: false,
         media,
         timeline: Timeline::default(),
         outputs: Outputs::NONE,

@@ -5,9 +5,15 @@ import { spawnSync } from 'node:child_process';
 let made = 0;
 
 /** Runs `ip`, which must succeed. @param {string[]} args */
-function ip(...args) {
-  const { status, stderr } = spawnSync('ip', args, { encoding: 'utf8' });
-  if (status !== 0) throw new Error(`ip ${args.join(' ')}: ${stderr}`);
+const ip = (...args) => run('ip', args);
+
+/** Runs `tc`, which must succeed. @param {string[]} args */
+const tc = (...args) => run('tc', args);
+
+/** @param {string} program @param {string[]} args */
+function run(program, args) {
+  const { status, stderr } = spawnSync(program, args, { encoding: 'utf8' });
+  if (status !== 0) throw new Error(`${program} ${args.join(' ')}: ${stderr}`);
 }
 
 /** A machine with cables to this one, over which it reaches everything that this one does. */
@@ -62,6 +68,17 @@ export class Machine {
   /** Pulls a cable. @param {number} index */
   disconnect(index) {
     ip('-n', this.name, 'link', 'set', this.cables[index].inside, 'down');
+  }
+
+  /**
+   * What the machine sends by a cable goes no faster from now on, and waits for up to 200 ms; without
+   * a rate it is as fast as it can be again.
+   *
+   * @param {number} index @param {number} [kbps] in kilobits a second
+   */
+  throttle(index, kbps) {
+    const queue = ['-n', this.name, 'qdisc', kbps === undefined ? 'delete' : 'replace', 'dev', this.cables[index].inside, 'root'];
+    tc(...queue, ...(kbps === undefined ? [] : ['tbf', 'rate', `${kbps}kbit`, 'burst', '16kb', 'latency', '200ms']));
   }
 
   async stop() {

@@ -178,6 +178,7 @@ impl Meeting {
             PeerEvent::Paired(pair) => self.report_connected(peer, pair),
             PeerEvent::Counted(counters) => self.report_rates(peer, counters),
             PeerEvent::FirstReceived(frame) => self.report_first_received(peer, &frame),
+            PeerEvent::Estimated(_) => {}
             PeerEvent::LatencyChanged => link.peer.recalculate_latency(),
             PeerEvent::Closed => return self.handle(Event::PeerClosed(peer)),
             // Nobody here takes what such a channel would carry: it is thrown away.

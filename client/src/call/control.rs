@@ -140,18 +140,9 @@ impl Client {
                 None => Err("there is no call"),
             },
             Action::Cap(kbps) => {
-                let wanted = self.config.media.format.bitrate_kbps;
-                self.capture.set_bitrate_kbps(kbps.unwrap_or(wanted));
+                self.cap(kbps);
                 Ok(())
             }
-        }
-    }
-
-    /// Of a peer's wishes nothing is left when its call is over.
-    pub(super) fn lift_cap(&self) {
-        let wanted = self.config.media.format.bitrate_kbps;
-        if self.capture.bitrate_kbps() != wanted {
-            self.capture.set_bitrate_kbps(wanted);
         }
     }
 

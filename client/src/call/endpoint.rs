@@ -114,6 +114,7 @@ impl Endpoint {
         let data = Data::new(&config)?;
         let mut settings = prepare(&capture, timeline, media, connection, show, receiving).await?;
         settings.data = config.data.is_wanted();
+        settings.adapts = true;
         let mut client = Client::new(config, capture, settings, ways, Box::new(audience), data);
         let outcome = client.serve(&mut inbox).await;
         // Nothing more is heard, so that nothing waits to be.

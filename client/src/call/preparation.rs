@@ -67,6 +67,7 @@ pub async fn prepare(
         local_address: connection.local_address,
         data: false,
         recorder: None,
+        adapts: false,
     };
     let warm_up = task::spawn(warm_up(settings.clone()));
     let rehearsed = capture.rehearse().await;

@@ -84,6 +84,7 @@ impl Client {
         if let Some(sent) = &mut rates.sent.video {
             sent.passed = self.capture.is_passed();
         }
+        self.weigh(&mut rates);
         self.share_statistics(&rates);
         self.report(Report::Stats(Box::new(rates)));
     }

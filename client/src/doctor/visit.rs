@@ -67,6 +67,7 @@ async fn network(config: &Config) -> Vec<Finding> {
     let ice = connection.ice.and(&seen.servers);
     let settings = PeerSettings {
         recorder: None,
+        adapts: false,
         media: config.media.clone(),
         timeline: Timeline::default(),
         outputs: Outputs::NONE,
