@@ -270,3 +270,21 @@ test('a pipeline that GStreamer does not take is told in its words', async () =>
   assert.match(failed.reason, /pipeline.*videotestsrcc/);
   await client.exit;
 });
+
+test('what is not there of the other sources is said at the start, and does not hinder the first', async (t) => {
+  const stage = new Stage(t);
+  const relay = await stage.relay();
+  const client = await stage.client(relay, [
+    '--our-id', 'cam', '--audio', 'test', '--video', 'test', '--video', 'test:blue',
+    '--video', 'file:/nowhere/film.webm', '--video', 'camera:/dev/no-such-camera',
+  ]);
+  const warned = await until('there is a warning of each', () => {
+    const found = client.errors.filter((line) => line.includes('cannot be sent as it is'));
+    return found.length >= 2 && found.join('\n');
+  });
+  assert.match(warned, /file:film\.webm.*"\/nowhere\/film\.webm" cannot be read: No such file/);
+  assert.match(warned, /no-such-camera/);
+  assert.equal(warned.split('\n').length, 2, 'what is there is not warned of');
+  await stage.client(relay, ['--peer-id', 'cam']);
+  await client.report('first-frame-sent', { where: ({ kind }) => kind === 'video' });
+});

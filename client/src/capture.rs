@@ -197,7 +197,10 @@ impl Capture {
         self.stop().await;
         result.unwrap_or_else(|_| {
             let silent = tracks.iter().find(|track| !track.is_ready());
-            Err(silent_source(silent.map(|track| track.codec.kind())))
+            let kind = silent.map_or(Kind::Video, |track| track.codec.kind());
+            let origin = self.0.media.origins(kind).into_iter().next();
+            let seconds = FIRST_FRAME_DEADLINE.as_secs();
+            origin.map_or(Ok(()), |origin| Err(origin.silent(seconds)))
         })
     }
 
@@ -270,18 +273,4 @@ fn programs(media: &Media) -> BTreeMap<Kind, AppSrc> {
             (kind, source)
         })
         .collect()
-}
-
-fn silent_source(kind: Option<Kind>) -> Failure {
-    let seconds = FIRST_FRAME_DEADLINE.as_secs();
-    match kind {
-        Some(Kind::Audio) => Failure::new(
-            FailureKind::Device,
-            format!("The sound source gave nothing for {seconds} s; try another --audio-device."),
-        ),
-        Some(Kind::Video) | None => Failure::new(
-            FailureKind::Display,
-            format!("The screen gave no picture for {seconds} s; try another --display."),
-        ),
-    }
 }

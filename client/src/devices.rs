@@ -4,6 +4,7 @@
 pub mod cameras;
 pub mod grab;
 mod holders;
+mod missing;
 mod sound;
 pub mod x11;
 
@@ -11,9 +12,11 @@ use std::time::Duration;
 
 use crate::failure::Failure;
 use crate::inventory::{Inventory, Note, Section};
+use crate::media::Origin;
 use crate::printer::Printer;
 
 pub use holders::who_holds;
+pub use missing::missing;
 pub use sound::has_sound_server;
 use x11::{Display, DisplayKind, display_kind};
 
@@ -47,6 +50,19 @@ pub async fn inventory(display: Option<String>) -> Inventory {
         }
     }
     inventory
+}
+
+/// Warns of those of these sources that could not be opened just now. They may be there by the time they
+/// are wanted, so that nothing else comes of it.
+pub async fn warn_of_missing(origins: Vec<Origin>) {
+    let looking = origins.into_iter().map(|origin| async move {
+        let label = origin.label();
+        let looked = async_std::task::spawn_blocking(move || missing(&origin));
+        if let Ok(Some(sentence)) = async_std::future::timeout(PATIENCE, looked).await {
+            tracing::warn!("the source {label:?} cannot be sent as it is: {sentence}");
+        }
+    });
+    futures_util::future::join_all(looking).await;
 }
 
 /// What there is of one kind, or why there is nothing.

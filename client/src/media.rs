@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+mod silence;
 mod sources;
 mod voice;
 

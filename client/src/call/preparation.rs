@@ -11,6 +11,7 @@ use futures_util::StreamExt as _;
 use super::CLOSE_DEADLINE;
 use crate::capture::{Capture, Timeline};
 use crate::config::{Config, Connection, Show, Trust};
+use crate::devices;
 use crate::encoder_probe;
 use crate::encoders::CATALOGUE;
 use crate::failure::{Failure, FailureKind};
@@ -70,9 +71,15 @@ pub async fn prepare(
         adapts: false,
     };
     let warm_up = task::spawn(warm_up(settings.clone()));
+    // The first of each kind is tried; the others are only looked for.
+    let others = Kind::ALL
+        .into_iter()
+        .flat_map(|kind| media.origins(kind).into_iter().skip(1));
+    let looking = task::spawn(devices::warn_of_missing(others.collect()));
     let rehearsed = capture.rehearse().await;
     // Whatever came of it: a program must not end while plugins are being loaded.
     warm_up.await;
+    looking.await;
     rehearsed.map(|()| settings)
 }
 
