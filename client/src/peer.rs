@@ -290,6 +290,10 @@ impl PeerConnection {
 
     /// One that cannot be used is left out quietly.
     fn add_candidate(&self, candidate: &Candidate) {
+        // GStreamer's strings end at a NUL, and its bindings insist that there is none before.
+        if candidate.candidate.contains('\0') {
+            return;
+        }
         self.seen.theirs(&candidate.candidate);
         let line = candidate.sdp_m_line_index;
         self.webrtc

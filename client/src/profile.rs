@@ -178,6 +178,10 @@ fn setting(name: &str, value: &Value, shapes: &[Shape]) -> Result<Option<Setting
             None => return wrong("a text or a number"),
         },
     };
+    // No command line can have one, and whoever reads it counts on that.
+    if values.iter().any(|value| value.contains('\0')) {
+        return wrong("no text with a NUL in it");
+    }
     let name = name.to_owned();
     Ok(Some(Setting { name, values }))
 }
@@ -294,6 +298,10 @@ no-pointer = false
         assert_eq!(
             mistake("[profile.x]\nno-pointer = 1", "x"),
             "no-pointer takes true or false"
+        );
+        assert_eq!(
+            mistake("[profile.x]\nserver = \"a\\u0000b\"", "x"),
+            "server takes no text with a NUL in it"
         );
         assert!(mistake("width = 1", "x").contains("outside of a profile"));
         assert!(mistake("[profile.x]\nwidth = swordfish", "x").starts_with("line 2 is no TOML"));

@@ -23,7 +23,7 @@ use client::peer::{
 };
 use client::receive::Outputs;
 use client::turn_tls::TurnTls;
-use protocol::SdpType;
+use protocol::{Candidate, SdpType};
 
 /// How long anything here may take.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -380,6 +380,19 @@ fn a_peer_with_another_certificate_than_announced_gets_no_byte_and_is_not_heard(
         assert_eq!(pair.ours.receive().await, None);
         pair.callee.peer.close().await;
         assert_eq!(theirs.receive().await, None);
+    });
+}
+
+#[test]
+fn a_candidate_that_is_no_text_of_c_is_left_out() {
+    block_on(async {
+        let mut end = End::new();
+        end.peer.negotiate(Step::AddCandidate(Candidate {
+            candidate: "candidate:1 1 UDP 1 127.0.0.1 9 typ host\0".into(),
+            sdp_m_line_index: 0,
+            sdp_mid: None,
+        }));
+        end.peer.close().await;
     });
 }
 
