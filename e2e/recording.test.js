@@ -220,7 +220,7 @@ test('two pictures of a browser are both shown and recorded', async (t) => {
       }, 50);
       pc.addTransceiver(canvas.captureStream(20).getVideoTracks()[0], { direction: 'sendonly' });
     }
-    globalThis.socket = globalThis.callByHand(pc, url, 'cam');
+    globalThis.socket = globalThis.callByHand(pc, url, 'cam', 'canvas');
   }, { url: relay.url, colours: ['red', 'blue'] });
   for (const track of [1, 2]) {
     await client.report('first-frame-received', { where: (report) => report.kind === 'video' && report.track === track });

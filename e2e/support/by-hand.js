@@ -9,13 +9,14 @@ export function allowCallsByHand(page) {
      * @param {RTCPeerConnection} pc
      * @param {string} url of the relay
      * @param {string} callee
+     * @param {string} [id] of the caller
      * @returns {WebSocket} by which the call is made
      */
-    globalThis.callByHand = (pc, url, callee) => {
+    globalThis.callByHand = (pc, url, callee, id = `hand-${Math.random()}`) => {
       const socket = new WebSocket(url);
       const send = (message) => socket.send(JSON.stringify(message));
       pc.onicecandidate = ({ candidate }) => candidate && send({ ice: candidate });
-      socket.onopen = () => socket.send(`HELLO hand-${Math.random()}`);
+      socket.onopen = () => socket.send(`HELLO ${id}`);
       socket.onmessage = async ({ data }) => {
         if (data === 'HELLO') socket.send(`SESSION ${callee}`);
         if (data === 'SESSION_OK') {
