@@ -74,7 +74,7 @@ test('the H.264 of a camera is sent as it is, picture by picture', { skip: noCam
   const camera = await stage.keep(Camera.startWithH264());
   const record = join(camera.home, 'call.mkv');
   const client = await stage.client(relay, [
-    '--our-id', 'cam', '--video', `camera:${camera.node}`, ...sizeOf(960, 540, 30), '--video-codec', 'h264',
+    '--our-id', 'cam', '--video', `camera:${camera.node}`, ...sizeOf(960, 540, 30),
     '--record', record, '--record-what', 'sent',
   ], camera.env);
   const browser = await stage.browser();
@@ -107,7 +107,7 @@ test('the H.264 of a camera is encoded for who takes another codec', { skip: noC
   const stage = new Stage(t);
   const relay = await stage.relay();
   const camera = await stage.keep(Camera.startWithH264());
-  const args = ['--our-id', 'cam', '--video', `camera:${camera.node}`, ...sizeOf(960, 540, 30)];
+  const args = ['--our-id', 'cam', '--video', `camera:${camera.node}`, ...sizeOf(960, 540, 30), '--video-codec', 'vp8,h264'];
   const client = await stage.client(relay, args, camera.env);
   const browser = await stage.browser();
   const page = await browser.open(relay, 'call=cam');

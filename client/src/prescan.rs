@@ -1,4 +1,4 @@
-//! Looks through files for whether their pictures can be sent as they are.
+//! Finds out, before anything is sent, whether pictures can be sent as they are.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt as _;
@@ -11,6 +11,8 @@ use anyhow::Context as _;
 use gst::prelude::*;
 use gst_app::{AppSink, AppSinkCallbacks};
 
+use crate::camera::{Encoding, Wanted};
+use crate::devices::cameras;
 use crate::graph::{self, PARSER};
 use crate::media::{Codec, File, Media, VideoCodec, VideoFormat, VideoSource};
 use crate::passing::{Form, PASSING, Passing, Reason, Seen, Survey, is_shown, media_type};
@@ -61,10 +63,6 @@ impl Prescans {
         timeline: &Timeline,
     ) -> Result<Passing, Reason> {
         let described = std::fs::metadata(&file.path).map_err(|_| Reason::Unknown)?;
-        if !described.is_file() {
-            // What is read from a pipe is gone.
-            return Err(Reason::Unknown);
-        }
         let written = (described.mtime(), described.mtime_nsec());
         let version = (described.ino(), described.len(), written.0, written.1);
         if let Some((known, verdict)) = self.known().get(&file.path)
@@ -87,24 +85,45 @@ impl Prescans {
     }
 }
 
-/// The codec of the first film among the sources whose pictures can be sent as they are. Blocks while
-/// films are looked at.
+/// The codec in which the first source that can be sent as it is has its pictures: a film that fits, or
+/// a camera that has nothing else as good as its H.264. Nothing is asked where somebody said which codec
+/// goes first. Blocks while films are looked at and cameras are asked.
 pub(crate) fn passing_codec(media: &Media, timeline: &Timeline) -> Option<VideoCodec> {
-    let sources = std::iter::once(&media.video).chain(&media.others.video);
-    let films = sources.filter_map(|source| match source {
-        VideoSource::File(file) if !file.is_still() => Some(file),
+    if media.encoding.are_named {
+        return None;
+    }
+    let VideoFormat {
+        width,
+        height,
+        framerate,
+        ..
+    } = media.format;
+    let wanted = Wanted {
+        width,
+        height,
+        framerate,
+        passes_h264: false,
+    };
+    let mut sources = std::iter::once(&media.video).chain(&media.others.video);
+    let codec = |source: &VideoSource| match source {
+        VideoSource::File(file) if !file.is_still() => {
+            let passing = prescan(file, &media.format, timeline);
+            passing.ok().map(|passing| passing.codec)
+        }
+        VideoSource::Camera(name) => {
+            // What is wrong with it is told when it is tried.
+            let plan = cameras::plan(name, &wanted).ok()?;
+            (plan.choice.encoding == Encoding::H264).then_some(VideoCodec::H264)
+        }
         VideoSource::File(_)
         | VideoSource::Screen(_)
-        | VideoSource::Camera(_)
         | VideoSource::Test(_)
         | VideoSource::Uri(_)
         | VideoSource::Pipeline(_)
         | VideoSource::App
         | VideoSource::None => None,
-    });
-    let passing = |file| prescan(file, &media.format, timeline).ok();
-    let mut codecs = films.filter_map(passing).map(|passing| passing.codec);
-    codecs.find(|codec| media.encoding.codecs.contains(codec))
+    };
+    sources.find_map(|source| codec(source).filter(|its| media.encoding.codecs.contains(its)))
 }
 
 /// Looks through a file, or its first minutes, as fast as it can be read. Blocks for two seconds at
@@ -117,6 +136,10 @@ pub(crate) fn prescan(
     wanted: &VideoFormat,
     timeline: &Timeline,
 ) -> Result<Passing, Reason> {
+    // What is read from a pipe is gone.
+    if !file.path.is_file() {
+        return Err(Reason::Unknown);
+    }
     let (items, waiting) = sync_channel(MAX_WAITING);
     let pipeline = pipeline(file, &items)
         .inspect_err(|error| tracing::debug!("a file cannot be looked at: {error:#}"))

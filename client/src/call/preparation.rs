@@ -27,7 +27,7 @@ use crate::receiving::{EchoCancellation, Play, Receiving};
 use crate::turn_tls::TurnTls;
 
 /// Chooses encoders and builds what will be captured and encoded, without starting any of it. What was
-/// chosen is noted in `media`, where a codec goes first in which a film can be sent as it is. Blocks for as long as encoders in hardware take to prove themselves, if
+/// chosen is noted in `media`, where a codec goes first in which a source can be sent as it is. Blocks for as long as encoders in hardware take to prove themselves, if
 /// there are any.
 ///
 /// # Errors
