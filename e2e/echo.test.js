@@ -63,12 +63,14 @@ function levels(t, name, sound) {
   });
   const begin = voices.findIndex((_, at) => at + 3 < voices.length && voices.slice(at, at + 3).every((level) => level > VOICE_FROM));
   assert.ok(begin > 20, `${name}: the voice gets through, ${voices.map(Math.round).join(' ')}`);
-  // Since a loaded machine breaks off what it plays now and then: not the average.
-  const middle = (values) => values.toSorted((one, other) => one - other)[Math.floor(values.length / 2)];
-  const alone = middle(windows.slice(Math.max(0, begin - 41), begin - 1).map((window) => power(window)));
-  const voice = middle(voices.slice(begin + 3));
+  const share = (part, values) => values.toSorted((one, other) => one - other)[Math.floor(part * values.length)];
+  // A loaded machine breaks off what it plays now and then, and the echo is heard until it is found
+  // anew: the third that is softest tells what can be done. Silence is only a seventh of it all.
+  const before = windows.slice(Math.max(0, begin - 41), begin - 1).map((window) => power(window));
+  const alone = share(1 / 3, before);
+  const voice = share(1 / 2, voices.slice(begin + 3));
   const clearest = Math.max(...voices.slice(begin + 3));
-  t.diagnostic(`${name}: the echo has ${alone.toFixed(1)} dB, the voice ${voice.toFixed(1)}, at best ${clearest.toFixed(1)}`);
+  t.diagnostic(`${name}: the echo has ${alone.toFixed(1)} dB (${share(1 / 2, before).toFixed(1)} half of the time), the voice ${voice.toFixed(1)}, at best ${clearest.toFixed(1)}`);
   return { alone, voice, clearest };
 }
 
@@ -76,7 +78,7 @@ test('an echo is taken out and a voice is left, unless nothing is done about it'
   const off = levels(t, 'not cancelled', await call(t, ['--echo-cancel', 'off'], 4, 3));
   const on = levels(t, 'cancelled', await call(t, [], 7, 5));
   assert.ok(off.alone > -30, `what is played is heard: ${off.alone} dB`);
-  assert.ok(on.alone < off.alone - 10, `${on.alone} dB instead of ${off.alone} dB`);
+  assert.ok(on.alone < off.alone - 20, `${on.alone} dB instead of ${off.alone} dB`);
   assert.ok(on.voice > off.voice - 6, `two speak at once: ${on.voice} dB instead of ${off.voice} dB`);
   assert.ok(on.clearest > off.clearest - 2, `one speaks: ${on.clearest} dB instead of ${off.clearest} dB`);
 });

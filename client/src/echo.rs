@@ -2,14 +2,15 @@
 //!
 //! `webrtcdsp`, behind a microphone, takes out what its `webrtcechoprobe` was given, if it was given
 //! it some ten milliseconds before it is heard, no more and no less. Left to themselves the two are
-//! far from that: what is played waits for as long as the sound server likes, and nobody says for how
-//! long. So what is played is kept on a [`Tape`], what is heard is compared with it to learn the
-//! [`Delay`], and with each piece that is heard the probe is given the piece that belongs to it.
+//! far from that: what is played is not played by its timestamps, and waits for as long as the sound
+//! server likes. So what is played is kept on a [`Tape`] by the moment at which the sink's own clock
+//! says that it is heard, what is heard is compared with it to learn the [`Delay`] that is left, and
+//! with each piece that is heard the probe is given the piece that belongs to it.
 
 mod delay;
 mod tape;
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::Context as _;
@@ -28,24 +29,25 @@ const BYTES: usize = 2;
 /// Samples in a millisecond.
 const MILLISECOND: i64 = VOICE_RATE as i64 / 1000;
 
-/// How long before its moment sound may come to a loudspeaker, and how long after it: where it comes
-/// later, what plays it has run dry.
-const PLAYED_EARLY: i64 = 500 * MILLISECOND;
-const PLAYED_LATE: i64 = 100 * MILLISECOND;
+/// How much sound may wait in a loudspeaker's queues.
+const LONGEST_QUEUE: i64 = 1000 * MILLISECOND;
+
+/// By how much it may be off when a loudspeaker says what it has played.
+const PLAYED_TOLERANCE: i64 = 5 * MILLISECOND;
 
 /// By how much the timestamp of what is heard may differ from a count of its samples.
 const HEARD_TOLERANCE: i64 = 25 * MILLISECOND;
 
 /// How long it takes, at the most, until what is played now is on the tape.
-const WRITTEN: i64 = 150 * MILLISECOND;
+const WRITTEN: i64 = 50 * MILLISECOND;
 
 /// So long before it is heard the probe is given what is played. What comes before the loudest of an
 /// echo has a place in it; and so have small errors.
 const GIVEN_EARLY: i64 = 30 * MILLISECOND;
 
-/// What is taken for the delay until it is known: less than there is to expect, since the canceller
-/// finds what comes up to a tenth of a second later.
-const LIKELY_DELAY: i64 = 50 * MILLISECOND;
+/// What is taken for the delay until it is known: both ends say well enough what time it is, as long
+/// as nothing is broken off.
+const LIKELY_DELAY: i64 = 0;
 
 /// What is said to `webrtcdsp` about it.
 const SAID_DELAY: gst::ClockTime = gst::ClockTime::from_mseconds(30);
@@ -57,13 +59,22 @@ const SAID_DELAY: gst::ClockTime = gst::ClockTime::from_mseconds(30);
 pub fn hear(sink: &gst::Element) -> Result<(), anyhow::Error> {
     let pad = sink.static_pad("sink").context("a sink has a pad")?;
     let clock = gst::SystemClock::obtain();
-    let head = Mutex::new(Head::new(PLAYED_EARLY, PLAYED_LATE));
+    let weak = sink.downgrade();
+    let (head, given) = (Mutex::new(Head::new(PLAYED_TOLERANCE)), AtomicU64::new(0));
     pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
-        if let Some(Ok(sound)) = info.buffer().map(|buffer| buffer.map_readable()) {
-            let frames = sound.chunks_exact(BYTES * PLAYED_CHANNELS);
-            let at = lock(&head).place(moment(clock.time()), frames.len());
-            lock(&AIR).add(at, frames.map(mixed));
-        }
+        let Some(Ok(sound)) = info.buffer().map(|buffer| buffer.map_readable()) else {
+            return gst::PadProbeReturn::Ok;
+        };
+        let frames = sound.chunks_exact(BYTES * PLAYED_CHANNELS);
+        let before = given.fetch_add(frames.len() as u64, Ordering::Relaxed);
+        // The clock of the sink counts what is heard, and goes on while there is nothing: what comes
+        // after its moment is thrown away by the sound server.
+        let heard = weak.upgrade().and_then(|sink| sink.provide_clock());
+        let heard = heard.map_or(0, |heard| moment(heard.internal_time()));
+        let waiting = i64::try_from(before).unwrap_or(0) - heard;
+        let at = moment(clock.time()) + waiting.clamp(-LONGEST_QUEUE, LONGEST_QUEUE);
+        let at = lock(&head).place(at, frames.len());
+        lock(&AIR).add(at, frames.map(mixed));
         gst::PadProbeReturn::Ok
     });
     Ok(())
@@ -152,7 +163,7 @@ impl Ear {
             way,
             end,
             memory: Mutex::new(Memory {
-                head: Head::new(HEARD_TOLERANCE, HEARD_TOLERANCE),
+                head: Head::new(HEARD_TOLERANCE),
                 delay: Delay::default(),
                 used: None,
             }),

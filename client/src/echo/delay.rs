@@ -1,8 +1,8 @@
 //! How long after it is played a sound is heard again.
 //!
-//! No device says it well enough: what is played waits in queues of the sound server and of the
-//! hardware, what is heard too, and the figures for it are wrong by more than an echo canceller
-//! bears. So what is heard is compared with what was played, at every delay that can be.
+//! Devices say how long it takes, but not all, and not after they ran dry; an echo canceller bears
+//! an error of some ten milliseconds. So what is heard is compared with what was played, at every
+//! delay that can be.
 
 use std::collections::VecDeque;
 

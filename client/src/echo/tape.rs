@@ -76,37 +76,28 @@ impl Tape {
 
 /// Where the next piece of a stream goes that has no gaps but those of its device.
 ///
-/// Pieces come when there is room for them, which says little about when each is heard; that they
-/// follow one another says more. So their lengths are counted, and the clock is looked at only when
-/// a count can no longer be true.
+/// Moments are measured, and a measure is not exact to the sample; that pieces follow one another is.
+/// So their lengths are counted, until a measure says that something lies between two of them.
 #[derive(Debug)]
 pub(super) struct Head {
-    /// How long before its moment a piece may come.
-    early: i64,
-    /// How long after it.
-    late: i64,
+    /// How far a measure may be off.
+    tolerance: i64,
     next: Option<i64>,
 }
 
 impl Head {
-    /// For a stream of which a piece comes no longer before its moment and no longer after it than
-    /// this, in samples.
-    pub(super) fn new(early: i64, late: i64) -> Self {
+    /// For a stream whose measured moments are off by no more than this, in samples.
+    pub(super) fn new(tolerance: i64) -> Self {
         Self {
-            early,
-            late,
+            tolerance,
             next: None,
         }
     }
 
-    /// The place of a piece of that length that comes now. One that comes too late is moved by no
-    /// more than it has to be: what plays it has run dry by about as much.
-    pub(super) fn place(&mut self, now: i64, length: usize) -> i64 {
-        let place = match self.next {
-            Some(next) if now < next - self.early => now,
-            Some(next) => next.max(now - self.late),
-            None => now,
-        };
+    /// The place of a piece of that length that has this moment as far as can be measured.
+    pub(super) fn place(&mut self, measured: i64, length: usize) -> i64 {
+        let follows = |next: &i64| (measured - next).abs() <= self.tolerance;
+        let place = self.next.filter(follows).unwrap_or(measured);
         self.next = Some(place.saturating_add_unsigned(length as u64));
         place
     }
@@ -161,12 +152,12 @@ mod tests {
 
     #[test]
     fn pieces_follow_one_another_until_that_cannot_be_true() {
-        let mut head = Head::new(600, 50);
+        let mut head = Head::new(50);
         assert_eq!(head.place(1000, 480), 1000);
-        assert_eq!(head.place(1001, 480), 1480, "it may come long before");
-        assert_eq!(head.place(2010, 480), 1960, "or a little after");
-        assert_eq!(head.place(2491, 480), 2441, "but not much");
-        assert_eq!(head.place(2500, 480), 2921);
-        assert_eq!(head.place(2501, 480), 2501, "nor may too many wait");
+        assert_eq!(head.place(1435, 480), 1480, "a little early");
+        assert_eq!(head.place(2009, 480), 1960, "a little late");
+        assert_eq!(head.place(2491, 480), 2491, "after a gap");
+        assert_eq!(head.place(2900, 480), 2900, "before its time");
+        assert_eq!(head.place(3380, 480), 3380);
     }
 }
