@@ -35,17 +35,28 @@ pub(crate) struct Passage {
     codec: Codec,
     /// How much it has, in kilobits a second; what is not known to fit has more than anything.
     kbps: AtomicU32,
+    /// The time until which it is encoded, in nanoseconds of running time, since it was more than may be
+    /// sent.
+    held: AtomicU64,
 }
 
 /// For how long the sound of a picture may pause before silence takes its place.
 const FOLLOWING_PAUSE: u64 = 300_000_000;
+
+/// More than anything.
+const UNKNOWN_KBPS: u32 = u32::MAX;
+
+/// For how long more may be sent than a source has, before its frames are handed on as they are again: a
+/// network that is full comes and goes.
+const STEADY: u64 = 3_000_000_000;
 
 impl Passage {
     /// Frames of this codec, with so many kilobits a second; `None` while that is not known.
     pub(crate) fn new(codec: Codec, kbps: Option<u32>) -> Self {
         Self {
             codec,
-            kbps: AtomicU32::new(kbps.unwrap_or(u32::MAX)),
+            kbps: AtomicU32::new(kbps.unwrap_or(UNKNOWN_KBPS)),
+            held: AtomicU64::new(0),
         }
     }
 
@@ -66,7 +77,7 @@ impl Feed {
             followed: AtomicU64::new(0),
             last: AtomicU64::new(0),
             last_encoded: AtomicU64::new(0),
-            cap_kbps: AtomicU32::new(u32::MAX - 1),
+            cap_kbps: AtomicU32::new(UNKNOWN_KBPS - 1),
             is_rehearsal: AtomicBool::new(false),
         }
     }
@@ -169,7 +180,12 @@ impl Feed {
             return false;
         };
         let is_key = !frame.flags().contains(gst::BufferFlags::DELTA_UNIT);
-        let begins = is_key && self.lets(passage);
+        let time = frame.pts().map_or(0, gst::ClockTime::nseconds);
+        if self.exceeds(passage) {
+            passage.held.store(time + STEADY, Ordering::Relaxed);
+        }
+        let is_held = time < passage.held.load(Ordering::Relaxed) && !intake.passes(number);
+        let begins = is_key && self.lets(passage) && !is_held;
         let goes_on = intake.passes(number) && self.current() == number;
         if !begins && !goes_on {
             return false;
@@ -185,7 +201,6 @@ impl Feed {
         if begins {
             intake.audience.giver.store(number, Ordering::Relaxed);
         }
-        let time = frame.pts().map_or(0, gst::ClockTime::nseconds);
         self.last_encoded.fetch_max(time, Ordering::Relaxed);
         intake.pass(frame, caps);
         before != number
@@ -214,6 +229,12 @@ impl Feed {
     fn lets(&self, passage: &Passage) -> bool {
         passage.kbps.load(Ordering::Relaxed) <= self.cap_kbps.load(Ordering::Relaxed)
             && !self.is_rehearsal.load(Ordering::Relaxed)
+    }
+
+    /// Whether it is known to be more than may be sent now.
+    fn exceeds(&self, passage: &Passage) -> bool {
+        let kbps = passage.kbps.load(Ordering::Relaxed);
+        kbps != UNKNOWN_KBPS && kbps > self.cap_kbps.load(Ordering::Relaxed)
     }
 
     fn intake(&self, passage: &Passage) -> Option<&Intake> {
@@ -349,7 +370,9 @@ mod tests {
         feed.set_cap(500);
         feed.pass_encoded(1, &passage, &delta(50), &caps);
         assert!(!passes() && feed.wants_decoded(1, &passage));
-        feed.pass_encoded(1, &passage, &frame(60), &caps);
+        feed.pass_encoded(1, &passage, &frame(3000), &caps);
+        assert!(!passes(), "it may be less again in a moment");
+        feed.pass_encoded(1, &passage, &frame(3100), &caps);
         assert!(passes());
     }
 

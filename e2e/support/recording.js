@@ -33,6 +33,25 @@ export function sums(file, what) {
   return lines.map((line) => line.split(',').at(-1)?.trim());
 }
 
+/**
+ * How many pictures of a recording are those of a film, which is played again and again. Each of them has
+ * to be the next one of the film, unless others came in between.
+ *
+ * @param {(string | undefined)[]} recorded sums of pictures
+ * @param {(string | undefined)[]} film
+ */
+export function picturesOf(recorded, film) {
+  let count = 0;
+  let last = -1;
+  for (const [place, sum] of recorded.entries()) {
+    const at = last < 0 ? film.indexOf(sum) : (last + 1) % film.length;
+    if (film.includes(sum) && film[at] !== sum) throw new Error(`picture ${place} is not the next one of the film`);
+    last = film.includes(sum) ? at : -1;
+    count += Number(last >= 0);
+  }
+  return count;
+}
+
 /** What decoders complain of. */
 export function complaints(file) {
   const decoded = spawnSync('ffmpeg', [
