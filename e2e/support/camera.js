@@ -21,7 +21,7 @@ export class Camera {
     camera.film = join(camera.home, 'pictures.h264');
     run('ffmpeg', [
       '-v', 'error', '-f', 'lavfi', '-i', film(960, 540, 30), '-frames:v', '240', '-pix_fmt', 'yuv420p', '-c:v', 'libx264',
-      '-profile:v', 'baseline', '-preset', 'veryfast', '-g', String(distance), '-x264-params', 'aud=1:scenecut=0', '-b:v', '800k',
+      '-profile:v', 'baseline', '-preset', 'veryfast', '-g', String(distance), '-x264-params', 'aud=1:scenecut=0', '-b:v', '200k',
       '-f', 'h264', camera.film,
     ]);
     camera.env = { ...camera.env, CAMERA_H264: camera.film };
