@@ -67,11 +67,11 @@ function levels(t, name, sound) {
   // A loaded machine breaks off what it plays now and then, and the echo is heard until it is found
   // anew: the third that is softest tells what can be done. Silence is only a seventh of it all.
   const before = windows.slice(Math.max(0, begin - 41), begin - 1).map((window) => power(window));
-  const alone = share(1 / 3, before);
+  const [alone, usual] = [share(1 / 3, before), share(1 / 2, before)];
   const voice = share(1 / 2, voices.slice(begin + 3));
   const clearest = Math.max(...voices.slice(begin + 3));
-  t.diagnostic(`${name}: the echo has ${alone.toFixed(1)} dB (${share(1 / 2, before).toFixed(1)} half of the time), the voice ${voice.toFixed(1)}, at best ${clearest.toFixed(1)}`);
-  return { alone, voice, clearest };
+  t.diagnostic(`${name}: the echo has ${alone.toFixed(1)} dB (${usual.toFixed(1)} half of the time), the voice ${voice.toFixed(1)}, at best ${clearest.toFixed(1)}`);
+  return { alone, usual, voice, clearest };
 }
 
 test('an echo is taken out and a voice is left, unless nothing is done about it', async (t) => {
@@ -80,7 +80,7 @@ test('an echo is taken out and a voice is left, unless nothing is done about it'
   // a second call has another chance.
   const first = levels(t, 'cancelled', await call(t, [], 7, 5));
   const on = first.alone < off.alone - 20 ? first : levels(t, 'cancelled again', await call(t, [], 7, 5));
-  assert.ok(off.alone > -30, `what is played is heard: ${off.alone} dB`);
+  assert.ok(off.usual > -35, `what is played is heard: ${off.usual} dB`);
   assert.ok(on.alone < off.alone - 20, `${on.alone} dB instead of ${off.alone} dB`);
   assert.ok(on.voice > off.voice - 6, `two speak at once: ${on.voice} dB instead of ${off.voice} dB`);
   assert.ok(on.clearest > off.clearest - 2, `one speaks: ${on.clearest} dB instead of ${off.clearest} dB`);
