@@ -31,7 +31,7 @@ const MAX_JOINING: usize = 256;
 /// asks at once.
 const KEY_FRAME_INTERVAL: gst::ClockTime = gst::ClockTime::from_mseconds(300);
 
-/// Encodes what a [`Feed`](crate::source::Feed) gives into one codec, while it is started.
+/// Encodes what a [`Feed`](crate::feed::Feed) gives into one codec, while it is started.
 #[derive(Debug)]
 pub struct Encoder {
     pipeline: gst::Pipeline,
