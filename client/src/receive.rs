@@ -398,7 +398,8 @@ fn keep_short(queue: &gst::Element) {
         };
         is_cut.store(cut, Ordering::Relaxed);
         match cut {
-            true => gst::PadProbeReturn::Drop,
+            // It is freed all the same; told to drop it, GStreamer 1.22 complains that it is gone.
+            true => gst::PadProbeReturn::Handled,
             false => gst::PadProbeReturn::Ok,
         }
     });
