@@ -178,8 +178,8 @@ test('calls that are given up while they are set up leave nothing behind', async
     seen.push(await client.settled());
   }
   t.diagnostic(JSON.stringify(seen));
-  assert.ok(seen.at(-1).descriptors <= seen[0].descriptors + 2, 'descriptors stay');
-  assert.ok(seen.at(-1).threads <= seen[0].threads + 2, 'threads stay');
+  // What is taken down last may still be on its way.
+  await client.frees(seen[0]);
   await until('it waits for calls again', () => client.reports.at(-1).event === 'registered');
   const caller = await stage.client(relay, ['--peer-id', 'cam']);
   await caller.report('connected');

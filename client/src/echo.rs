@@ -3,8 +3,8 @@
 //! `webrtcdsp`, behind a microphone, takes out what its `webrtcechoprobe` was given, if it was given
 //! it some ten milliseconds before it is heard, no more and no less. Left to themselves the two are
 //! far from that: what is played is not played by its timestamps, and waits for as long as the sound
-//! server likes. So what is played is kept on a [`Tape`] by the moment at which the sink's own clock
-//! says that it is heard, what is heard is compared with it to learn the [`Delay`] that is left, and
+//! server likes. So what is played is kept on a `Tape` by the moment at which the sink's own clock
+//! says that it is heard, what is heard is compared with it to learn the `Delay` that is left, and
 //! with each piece that is heard the probe is given the piece that belongs to it.
 
 mod delay;

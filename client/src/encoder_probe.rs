@@ -186,7 +186,7 @@ pub fn prove(candidate: &'static Candidate, media: &Media) -> Verdict {
 }
 
 /// Gives an encoder frames of the form that will be sent, asks it for a key frame in between, and looks
-/// at what comes out. Blocks, for [`PROOF_DEADLINE`] at the longest.
+/// at what comes out. Blocks, for `PROOF_DEADLINE` at the longest.
 ///
 /// # Errors
 /// What is said of it when it does not work.

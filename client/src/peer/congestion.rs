@@ -16,8 +16,10 @@ use super::{Listener, PeerEvent};
 /// The estimator, of the plugin `rsrtp` that is part of this crate.
 const ESTIMATOR: &str = "rtpgccbwe";
 
-/// Less is no estimate, but an estimator gone astray: sound alone needs so much, in bits a second.
-const MIN_BITS: u32 = 60_000;
+/// On a machine that has too much to do the estimator may go astray, for packets are late then that no
+/// network has delayed: it goes no lower than this, in bits a second, or than a quarter of what is to be
+/// sent.
+const LOWEST_BITS: u32 = 150_000;
 
 /// So many times what is to be sent is estimated at the most: pictures do not come evenly, and what is
 /// estimated is also how fast packets leave.
@@ -34,7 +36,7 @@ pub(super) fn estimate(webrtc: &gst::Element, most_kbps: u32, listener: Listener
     let estimator = Estimator(Arc::clone(&made));
     webrtc.connect("request-aux-sender", false, move |_| {
         let element = gst::ElementFactory::make(ESTIMATOR)
-            .property("min-bitrate", MIN_BITS)
+            .property("min-bitrate", (bits(most_kbps) / 4).min(LOWEST_BITS))
             .property("max-bitrate", bits(most_kbps).saturating_mul(ABOVE))
             .property("estimated-bitrate", bits(most_kbps))
             .build()
@@ -73,5 +75,5 @@ impl Estimator {
 }
 
 fn bits(kbps: u32) -> u32 {
-    kbps.saturating_mul(1000).max(MIN_BITS)
+    kbps.saturating_mul(1000)
 }
