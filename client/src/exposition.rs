@@ -342,7 +342,11 @@ mod tests {
             ..Counters::default()
         };
         let second = Duration::from_secs(1);
-        Rates::between(&Counters::default(), &after, second, second)
+        let rates = Rates::between(&Counters::default(), &after, second, second);
+        Rates {
+            available_kbps: Some(900),
+            ..rates
+        }
     }
 
     #[test]
@@ -356,6 +360,10 @@ mod tests {
         assert_eq!(
             value(&text, "aldis_client_round_trip_time_seconds"),
             Some(0.02)
+        );
+        assert_eq!(
+            value(&text, "aldis_client_available_bits_per_second"),
+            Some(900_000.0)
         );
         let frames = "aldis_client_video_frames_total{direction=\"sent\"}";
         assert_eq!(value(&text, frames), Some(30.0));

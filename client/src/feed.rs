@@ -62,7 +62,8 @@ impl Passage {
 
     /// Notes how much it has now; with `None` it does not fit any more.
     pub(crate) fn set_kbps(&self, kbps: Option<u32>) {
-        self.kbps.store(kbps.unwrap_or(u32::MAX), Ordering::Relaxed);
+        let kbps = kbps.unwrap_or(UNKNOWN_KBPS);
+        self.kbps.store(kbps, Ordering::Relaxed);
     }
 }
 

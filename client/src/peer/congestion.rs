@@ -75,5 +75,6 @@ impl Estimator {
 }
 
 fn bits(kbps: u32) -> u32 {
-    kbps.saturating_mul(1000)
+    // The estimator takes no 0, which a program that embeds this may have asked for.
+    kbps.max(1).saturating_mul(1000)
 }
