@@ -6,6 +6,7 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { failing } from './support/failing.js';
+import { lose } from './support/networks.js';
 import { binaries } from './support/programs.js';
 import { Stage } from './support/stage.js';
 import { until } from './support/until.js';
@@ -141,7 +142,7 @@ test('what is lost on the way is sent again, also in a codec that is not the fir
   await page.until('the page is registered', (state) => state.state === 'registered');
   await stage.client(relay, ['--peer-id', 'ann', '--video-codec', 'vp8,h264,vp9']);
   await decodes(page, 'video/VP9');
-  loseOneIn(t, 10);
+  lose(t, 'meta l4proto udp udp length > 200 numgen random mod 10 0');
   const again = () => page.page.evaluate(async () => {
     const stats = [...(await globalThis.aldis.pc.getStats()).values()];
     return stats.find(({ type, kind }) => type === 'inbound-rtp' && kind === 'video').retransmittedPacketsReceived;
@@ -186,19 +187,3 @@ test('every encoder is listed with what became of it here', () => {
   assert.match(listed(), /^\* VP8 +vp8enc +software +proven, [\d.]+ ms a frame$/m);
 });
 
-/** From now on one packet in so many does not arrive, in this network namespace, until the test is over. */
-function loseOneIn(t, count) {
-  const nft = (rules) => {
-    const { status, stderr } = spawnSync('nft', ['-f', '-'], { input: rules, encoding: 'utf8' });
-    assert.equal(status, 0, stderr);
-  };
-  t.after(() => nft('delete table inet lossy'));
-  nft(`
-    table inet lossy {
-      chain arrivals {
-        type filter hook input priority 0; policy accept;
-        meta l4proto udp udp length > 200 numgen random mod ${count} 0 drop
-      }
-    }
-  `);
-}

@@ -1,20 +1,16 @@
 // Networks that carry less than was asked for.
 
 import test from 'node:test';
-import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
-import { Machine } from './support/networks.js';
+import { Machine, lose } from './support/networks.js';
 import { Client } from './support/programs.js';
 import { Stage } from './support/stage.js';
-import { ADDRESS } from './support/turn-server.js';
 
 /** Noise takes all the bits that an encoder may use; so little of it can do with a tenth of them. */
 const NOISE = ['--video', 'test:snow', '--width', '96', '--height', '54', '--audio', 'test', '--video-codec', 'vp8'];
 
 test('a picture takes no more than the network carries, moves on, and takes more when there is more', async (t) => {
   const stage = new Stage(t);
-  const relay = await stage.relay(0, ['--listen', '0.0.0.0:0']);
-  relay.url = `ws://${ADDRESS}:${relay.port}/`;
+  const relay = await stage.openRelay();
   const machine = await stage.keep(Machine.start());
   const args = [...NOISE, '--our-id', 'cam', '--bitrate-kbps', '1500'];
   const cam = await stage.keep(new Client(relay, args, {}, { machine }).ready());
@@ -36,24 +32,12 @@ test('a picture takes no more than the network carries, moves on, and takes more
 });
 
 test('losses that a peer reports make the picture take less, where it gives no other feedback', async (t) => {
-  const nft = (rules) => {
-    const { status, stderr } = spawnSync('nft', ['-f', '-'], { input: rules, encoding: 'utf8' });
-    assert.equal(status, 0, stderr);
-  };
   const stage = new Stage(t);
   const relay = await stage.relay();
   const cam = await stage.client(relay, [...NOISE, '--our-id', 'cam', '--bitrate-kbps', '1500']);
   await stage.aiortc(relay, ['--call', 'cam']);
   await cam.reaches('all that was asked for is sent', ({ sent }) => sent.video_kbps > 1000);
-  t.after(() => nft('delete table inet thin'));
-  nft(`
-    table inet thin {
-      chain arrivals {
-        type filter hook input priority 0; policy accept;
-        meta l4proto udp udp length > 500 numgen random mod 3 != 0 drop
-      }
-    }
-  `);
+  lose(t, 'meta l4proto udp udp length > 500 numgen random mod 3 != 0');
   const less = await cam.reaches('less is sent', ({ sent, available_kbps: available }) => available === null && sent.loss_percent > 10 && sent.video_kbps < 900);
   t.diagnostic(`${less.sent.video_kbps} kbit/s with ${less.sent.loss_percent} % lost`);
 });

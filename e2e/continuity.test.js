@@ -12,7 +12,6 @@ import { Machine } from './support/networks.js';
 import { Client } from './support/programs.js';
 import { complaints, probe } from './support/recording.js';
 import { Stage } from './support/stage.js';
-import { ADDRESS } from './support/turn-server.js';
 import { until } from './support/until.js';
 
 /** More than goes over before the network is changed. */
@@ -36,8 +35,7 @@ test('recordings, files and control go on over the connection that takes the pla
   const big = join(home, 'big.bin');
   writeFileSync(big, randomBytes(FILE_BYTES));
   const stage = new Stage(t);
-  const relay = await stage.relay(0, ['--listen', '0.0.0.0:0']);
-  relay.url = `ws://${ADDRESS}:${relay.port}/`;
+  const relay = await stage.openRelay();
   const network = await stage.keep(Machine.start(1));
   network.plug(false);
   const away = async (args) => (await stage.keep(Promise.resolve(new Client(relay, args, {}, { machine: network })))).ready();

@@ -2,18 +2,10 @@
 
 import test from 'node:test';
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
 import { failing } from './support/failing.js';
+import { lose } from './support/networks.js';
 import { Stage } from './support/stage.js';
 import { ADDRESS } from './support/turn-server.js';
-
-/** Drops the datagrams of this network that fit, until the test is over. */
-function drop(t, rule) {
-  t.after(() => spawnSync('nft', ['delete', 'table', 'inet', 'stages']));
-  const rules = `table inet stages {\nchain in {\ntype filter hook input priority 0;\n${rule} drop\n}\n}\n`;
-  const made = spawnSync('nft', ['-f', '-'], { input: rules, encoding: 'utf8' });
-  assert.equal(made.status, 0, made.stderr);
-}
 
 test('nobody is called by that id: it ends in signalling', async (t) => {
   const stage = new Stage(t);
@@ -57,7 +49,7 @@ test('UDP is blocked between the two: it ends in ICE, with what was tried', asyn
   const stage = new Stage(t);
   const relay = await stage.relay();
   await stage.client(relay, ['--our-id', 'cam']);
-  drop(t, 'meta l4proto udp');
+  lose(t, 'meta l4proto udp');
   const failed = await failing(relay, ['--peer-id', 'cam']);
   assert.deepEqual([failed.exit_code, failed.stage], [12, 'ice'], failed.reason);
   assert.match(failed.reason, /No network path to the other side was found between \d host here and \d host there/);
@@ -69,7 +61,7 @@ test('STUN gets through and DTLS does not: it ends in DTLS', async (t) => {
   const relay = await stage.relay();
   await stage.client(relay, ['--our-id', 'cam']);
   // By the first byte of what UDP carries: RFC 7983.
-  drop(t, 'meta l4proto udp @th,64,8 >= 20 @th,64,8 <= 63');
+  lose(t, 'meta l4proto udp @th,64,8 >= 20 @th,64,8 <= 63');
   const failed = await failing(relay, ['--peer-id', 'cam']);
   assert.deepEqual([failed.exit_code, failed.stage], [12, 'dtls'], failed.reason);
   assert.match(failed.reason, /ICE found a path, but the DTLS handshake/);
@@ -80,7 +72,7 @@ test('everything gets through but media: the call goes on, and says that nothing
   const relay = await stage.relay();
   const cam = await stage.client(relay, ['--our-id', 'cam']);
   // RTP and not RTCP, by the type of the packet: RFC 5761.
-  drop(t, 'meta l4proto udp @th,64,8 >= 128 @th,64,8 <= 191 @th,72,8 != 192-223');
+  lose(t, 'meta l4proto udp @th,64,8 >= 128 @th,64,8 <= 191 @th,72,8 != 192-223');
   await stage.client(relay, ['--peer-id', 'cam']);
   await cam.report('connected');
   const trouble = await cam.report('trouble');

@@ -5,15 +5,7 @@ import assert from 'node:assert/strict';
 import { Machine } from './support/networks.js';
 import { Client } from './support/programs.js';
 import { Stage } from './support/stage.js';
-import { ADDRESS } from './support/turn-server.js';
 import { until } from './support/until.js';
-
-/** A relay that other machines reach too. */
-async function openRelay(stage) {
-  const relay = await stage.relay(0, ['--listen', '0.0.0.0:0']);
-  relay.url = `ws://${ADDRESS}:${relay.port}/`;
-  return relay;
-}
 
 /** A client on a machine of its own. */
 async function clientOn(stage, machine, relay, args, env) {
@@ -32,7 +24,7 @@ for (const [roamer, args, stays] of [
 ]) {
   test(`a call goes on when ${roamer} loses its network and finds another one`, async (t) => {
     const stage = new Stage(t);
-    const relay = await openRelay(stage);
+    const relay = await stage.openRelay();
     const network = await stage.keep(Machine.start(1));
     network.plug(false);
     const fixed = await stage.keep(Machine.start());
@@ -67,7 +59,7 @@ for (const [roamer, args, stays] of [
 for (const [isCaller, name] of [[true, 'calls it'], [false, 'is called by it']]) {
   test(`the page keeps its picture when the machine that ${name} changes its network`, async (t) => {
     const stage = new Stage(t);
-    const relay = await openRelay(stage);
+    const relay = await stage.openRelay();
     const network = await stage.keep(Machine.start(1));
     network.plug(false);
     const browser = await stage.browser({ devices: true });
@@ -157,7 +149,7 @@ test('a machine that is killed is noticed and cleaned up', async (t) => {
 
 test('a machine whose only cable is pulled is noticed, waited for, and cleaned up', async (t) => {
   const stage = new Stage(t);
-  const relay = await openRelay(stage);
+  const relay = await stage.openRelay();
   const network = await stage.keep(Machine.start());
   const cam = await stage.client(relay, ['--our-id', 'cam', '--patience', '5']);
   const idle = await cam.settled();

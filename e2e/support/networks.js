@@ -16,6 +16,20 @@ function run(program, args) {
   if (status !== 0) throw new Error(`${program} ${args.join(' ')}: ${stderr}`);
 }
 
+/**
+ * From now on the packets that fit do not arrive in this network, until the test is over.
+ *
+ * @param {import('node:test').TestContext} t @param {string} packets in the words of nft
+ */
+export function lose(t, packets) {
+  const nft = (rules) => {
+    const { status, stderr } = spawnSync('nft', ['-f', '-'], { input: rules, encoding: 'utf8' });
+    if (status !== 0) throw new Error(`nft: ${stderr}`);
+  };
+  t.after(() => nft('delete table inet lossy'));
+  nft(`table inet lossy {\nchain arrivals {\ntype filter hook input priority 0;\n${packets} drop\n}\n}\n`);
+}
+
 /** A machine with cables to this one, over which it reaches everything that this one does. */
 export class Machine {
   /** @type {{ inside: string, outside: string, gateway: string }[]} */

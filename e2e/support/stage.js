@@ -4,7 +4,7 @@ import { AiortcPeer } from './aiortc.js';
 import { Browser } from './browser.js';
 import { Firefox } from './firefox.js';
 import { Client, Relay, RoomClient, Screen, Sound, testMedia } from './programs.js';
-import { TurnServer } from './turn-server.js';
+import { ADDRESS, TurnServer } from './turn-server.js';
 
 export class Stage {
   /** @param {import('node:test').TestContext} test */
@@ -25,6 +25,13 @@ export class Stage {
 
   relay(port, args, env) {
     return this.keep(Relay.start(port, args, env));
+  }
+
+  /** A relay that other machines reach too. */
+  async openRelay() {
+    const relay = await this.relay(0, ['--listen', '0.0.0.0:0']);
+    relay.url = `ws://${ADDRESS}:${relay.port}/`;
+    return relay;
   }
 
   /** A client that sends a test picture and a tone, unless `args` say otherwise. */
