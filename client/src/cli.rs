@@ -320,6 +320,7 @@ impl MediaArgs {
                 framerate: self.framerate,
                 bitrate_kbps: self.bitrate_kbps,
             },
+            lower: Vec::new(),
             audio,
             others,
             voice: Voice::default(),

@@ -227,6 +227,7 @@ mod tests {
         Media {
             video,
             format,
+            lower: Vec::new(),
             audio,
             others: Others::default(),
             voice: Default::default(),

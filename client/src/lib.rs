@@ -38,6 +38,7 @@ pub mod ice_servers;
 pub mod inbox;
 mod intake;
 pub mod inventory;
+pub mod ladder;
 pub mod lines;
 pub mod link;
 pub mod media;

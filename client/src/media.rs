@@ -7,6 +7,7 @@ mod sources;
 mod voice;
 
 use crate::encoding::Encoding;
+use crate::ladder::Rung;
 
 pub use sources::{
     AudioSource, File, Launch, Origin, Part, Pattern, Region, Screen, TEST_TONE_HZ, Uri,
@@ -65,8 +66,11 @@ pub struct VideoFormat {
 pub struct Media {
     /// The picture's source at first.
     pub video: VideoSource,
-    /// The picture's form.
+    /// The picture's form: the best of its rungs.
     pub format: VideoFormat,
+    /// The rungs below that one, each smaller or slower than the one before; none where everybody gets the
+    /// same.
+    pub lower: Vec<Rung>,
     /// The sound's source at first.
     pub audio: AudioSource,
     /// What may take the place of the first sources while a call runs.
@@ -104,6 +108,7 @@ impl Default for Media {
         Self {
             video: VideoSource::None,
             format: VideoFormat::default(),
+            lower: Vec::new(),
             audio: AudioSource::None,
             others: Others::default(),
             voice: Voice::default(),
@@ -119,6 +124,12 @@ impl Media {
             true => self.encoding.opus.bitrate_kbps,
             false => 0,
         }
+    }
+
+    /// Every rung of the picture, the best first: number 0 is [`Media::format`].
+    pub fn rungs(&self) -> Vec<Rung> {
+        let lower = self.lower.iter().copied();
+        std::iter::once(self.format.into()).chain(lower).collect()
     }
 
     /// The bit rate of everything that is sent, in kilobits a second, as it was asked for.
