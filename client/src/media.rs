@@ -7,7 +7,7 @@ mod sources;
 mod voice;
 
 use crate::encoding::Encoding;
-use crate::ladder::Rung;
+use crate::ladder::{Ladder, Rung};
 
 pub use sources::{
     AudioSource, File, Launch, Origin, Part, Pattern, Region, Screen, TEST_TONE_HZ, Uri,
@@ -66,10 +66,10 @@ pub struct VideoFormat {
 pub struct Media {
     /// The picture's source at first.
     pub video: VideoSource,
-    /// The picture's form: the best of its rungs.
+    /// The picture's form, at best.
     pub format: VideoFormat,
-    /// The rungs below that one, each smaller or slower than the one before; none where everybody gets the
-    /// same.
+    /// The forms in which it is encoded for those whose network does not carry that one, the better
+    /// before the worse.
     pub lower: Vec<Rung>,
     /// The sound's source at first.
     pub audio: AudioSource,
@@ -126,10 +126,14 @@ impl Media {
         }
     }
 
-    /// Every rung of the picture, the best first: number 0 is [`Media::format`].
+    /// The qualities in which the picture is there to be had.
+    pub fn ladder(&self) -> Ladder {
+        Ladder::made(self.format, self.lower.clone())
+    }
+
+    /// The same, the best first.
     pub fn rungs(&self) -> Vec<Rung> {
-        let lower = self.lower.iter().copied();
-        std::iter::once(self.format.into()).chain(lower).collect()
+        self.ladder().rungs()
     }
 
     /// The bit rate of everything that is sent, in kilobits a second, as it was asked for.
