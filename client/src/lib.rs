@@ -73,6 +73,7 @@ pub mod timeline;
 pub mod transfer;
 pub mod trust;
 pub mod turn_tls;
+pub mod viewing;
 pub mod wire;
 
 /// Starts GStreamer, with the elements that are part of this library. To be called before anything

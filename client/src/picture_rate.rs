@@ -51,7 +51,12 @@ impl PictureRate {
 
     /// What the network has to carry, of everything, for the picture to have what was asked for.
     pub fn demand(&self) -> u32 {
-        let all = u64::from(self.asked) + u64::from(self.sound);
+        self.demand_of(self.asked)
+    }
+
+    /// The same for a picture of another rate.
+    pub fn demand_of(&self, kbps: u32) -> u32 {
+        let all = u64::from(kbps) + u64::from(self.sound);
         u32::try_from(all * 100 / u64::from(FILLED_PERCENT) + 1).unwrap_or(u32::MAX)
     }
 
@@ -78,17 +83,18 @@ impl PictureRate {
         self.estimate = Some(kbps);
     }
 
-    /// Of a hundred packets, so many were lost in the last second: all that is known of a network to a
-    /// peer that gives receiver reports alone (RFC 3550, section 6.4.1).
-    pub fn lost(&mut self, percent: f64) {
+    /// Of a hundred packets of a picture with `sent` at the most, so many were lost in the last second:
+    /// all that is known of a network to a peer that gives receiver reports alone (RFC 3550, section
+    /// 6.4.1).
+    pub fn lost(&mut self, percent: f64, sent: u32) {
         if self.estimate.is_some() {
             return;
         }
-        let rate = f64::from(self.kbps());
+        let rate = self.kbps();
         let rate = if percent > LOSS_BY_CHANCE {
-            rate * (1.0 - percent.min(100.0) / 200.0)
+            f64::from(rate.min(sent)) * (1.0 - percent.min(100.0) / 200.0)
         } else if percent < LOSS_WITH_ROOM {
-            rate * GROWTH + 1.0
+            f64::from(rate) * GROWTH + 1.0
         } else {
             return;
         };
@@ -148,24 +154,31 @@ mod tests {
     #[test]
     fn without_an_estimate_losses_tell() {
         let mut rate = PictureRate::new(2000, 64);
-        rate.lost(5.0);
+        rate.lost(5.0, u32::MAX);
         assert_eq!((rate.kbps(), rate.is_held_back()), (2000, false));
-        rate.lost(50.0);
+        rate.lost(50.0, u32::MAX);
         assert_eq!((rate.kbps(), rate.is_held_back()), (1500, true));
-        rate.lost(5.0);
+        rate.lost(5.0, u32::MAX);
         assert_eq!(rate.kbps(), 1500);
-        rate.lost(0.0);
+        rate.lost(0.0, u32::MAX);
         assert_eq!(rate.kbps(), 1621);
         for _ in 0..3 {
-            rate.lost(0.0);
+            rate.lost(0.0, u32::MAX);
         }
         assert_eq!((rate.kbps(), rate.is_held_back()), (2000, false));
         for _ in 0..100 {
-            rate.lost(100.0);
+            rate.lost(100.0, u32::MAX);
         }
         assert_eq!(rate.kbps(), MIN_BITRATE_KBPS);
+        let mut rate = PictureRate::new(2000, 64);
+        rate.lost(20.0, 500);
+        assert_eq!(
+            rate.kbps(),
+            450,
+            "a part of what was sent, not of what was asked for"
+        );
         rate.carries(1000);
-        rate.lost(100.0);
+        rate.lost(100.0, u32::MAX);
         assert_eq!(rate.kbps(), 836, "the estimate knows better");
     }
 }

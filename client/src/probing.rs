@@ -12,8 +12,9 @@ const FIRST_WAIT: Duration = Duration::from_secs(3);
 /// However often it did not carry more, it is tried again after so long.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
-/// Within so long it shows whether more is carried.
-const TRIAL: Duration = Duration::from_secs(2);
+/// Within so long it shows whether more is carried: whoever is to send more may have to change over to
+/// another rung first.
+const TRIAL: Duration = Duration::from_secs(3);
 
 /// Less than so many percent of what was carried is a step down.
 const STEP_DOWN_PERCENT: u32 = 95;
@@ -57,8 +58,9 @@ impl Probing {
         self.carried = kbps;
     }
 
-    /// What is to be taken for carried from now on, when it is time to try more.
-    pub fn next(&mut self, now: Duration) -> Option<u32> {
+    /// What is to be taken for carried from now on, when it is time to try more: half as much again, or
+    /// `enough` if that is more.
+    pub fn next(&mut self, enough: u32, now: Duration) -> Option<u32> {
         if self
             .tried
             .is_some_and(|tried| now.saturating_sub(tried) >= TRIAL)
@@ -74,6 +76,7 @@ impl Probing {
         self.carried = self
             .carried
             .saturating_add(self.carried / 2 + 1)
+            .max(enough)
             .min(self.most);
         Some(self.carried)
     }
@@ -91,7 +94,7 @@ mod tests {
     fn nothing_is_tried_where_all_is_carried() {
         let mut probing = Probing::new(2500, at(0.0));
         probing.carries(2500, at(1.0));
-        assert_eq!(probing.next(at(100.0)), None);
+        assert_eq!(probing.next(0, at(100.0)), None);
     }
 
     #[test]
@@ -100,7 +103,11 @@ mod tests {
         probing.carries(500, at(1.0));
         let mut tried = Vec::new();
         for second in 2..20 {
-            tried.extend(probing.next(at(second.into())).map(|kbps| (second, kbps)));
+            tried.extend(
+                probing
+                    .next(0, at(second.into()))
+                    .map(|kbps| (second, kbps)),
+            );
         }
         assert_eq!(tried, [(4, 751), (7, 1127), (10, 1691), (13, 2500)]);
     }
@@ -111,18 +118,22 @@ mod tests {
         probing.carries(500, at(0.0));
         let mut tried = Vec::new();
         for second in 1..130 {
-            if probing.next(at(second.into())).is_some() {
+            if probing.next(0, at(second.into())).is_some() {
                 tried.push(second);
                 probing.carries(500, at(f64::from(second) + 0.5));
             }
         }
         assert_eq!(tried, [3, 10, 23, 48, 79, 110]);
+        // What is enough for something may be far.
+        let mut probing = Probing::new(2500, at(0.0));
+        probing.carries(500, at(0.0));
+        assert_eq!(probing.next(1800, at(3.0)), Some(1800));
         // A step down of another origin puts it off, and is no sign of a vain trial.
         let mut probing = Probing::new(2500, at(0.0));
         probing.carries(500, at(0.0));
-        assert!(probing.next(at(3.0)).is_some());
-        probing.carries(600, at(5.5));
-        assert_eq!(probing.next(at(8.0)), None);
-        assert!(probing.next(at(8.5)).is_some());
+        assert!(probing.next(0, at(3.0)).is_some());
+        probing.carries(600, at(6.5));
+        assert_eq!(probing.next(0, at(9.0)), None);
+        assert!(probing.next(0, at(9.5)).is_some());
     }
 }

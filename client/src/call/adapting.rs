@@ -19,7 +19,7 @@ impl Client {
     /// A second of a call is over.
     pub(super) fn weigh(&mut self, rates: &mut Rates) {
         if rates.sent.video.is_some() {
-            self.rate.lost(rates.sent.loss_percent);
+            self.rate.lost(rates.sent.loss_percent, u32::MAX);
             self.settle_rate();
             rates.available_kbps = self.rate.carried();
             self.probe();
@@ -29,7 +29,7 @@ impl Client {
     /// Tries whether the network carries more, when it is time to.
     fn probe(&mut self) {
         if self.rate.is_held_back()
-            && let Some(kbps) = self.probing.next(self.began.elapsed())
+            && let Some(kbps) = self.probing.next(0, self.began.elapsed())
             && let Some(call) = &self.call
         {
             call.link.peer.presume(kbps);
