@@ -5,7 +5,6 @@ mod devices;
 mod doctor;
 mod encoding;
 mod ice;
-mod ladder;
 mod observation;
 pub mod papers;
 pub mod profile;
@@ -57,9 +56,6 @@ pub struct Args {
 
     #[command(flatten)]
     media: MediaArgs,
-
-    #[command(flatten)]
-    ladder: ladder::LadderArgs,
 
     #[command(flatten)]
     data: data::DataArgs,
@@ -224,9 +220,7 @@ impl Args {
                 .exit();
         }
         args.connection.check(&mut Self::command());
-        let rungs = args.ladder.conflict(&args.media.clone().into_media());
-        let receiving = args.receiving.conflict();
-        if let Some(sentence) = rungs.or(receiving) {
+        if let Some(sentence) = args.receiving.conflict() {
             Self::command()
                 .error(ErrorKind::ValueValidation, sentence)
                 .exit();
@@ -237,7 +231,6 @@ impl Args {
     /// Turns what was typed into what is meant. `random` makes the id where none was given.
     pub fn into_config(self, random: impl FnOnce() -> u32) -> Config {
         let peer = self.peer_id;
-        let media = self.media.into_media();
         Config {
             call: peer.map(|peer| Callee {
                 peer,
@@ -247,8 +240,7 @@ impl Args {
             connection: self.connection.into_connection(),
             media: Media {
                 voice: self.receiving.voice.voice(),
-                lower: self.ladder.into_lower(&media),
-                ..media
+                ..self.media.into_media()
             },
             show: match self.show {
                 Some(Where::Window) => Show::Window,
@@ -414,24 +406,6 @@ mod tests {
     }
 
     #[test]
-    fn the_ladder_is_below_what_is_sent_at_best() -> Result<(), clap::Error> {
-        let lower = |line: &str| {
-            let lower = config(line)?.media.lower;
-            Ok::<_, clap::Error>(lower.iter().map(crate::ladder::text).collect::<Vec<_>>())
-        };
-        let named = "--ladder 640x360@15:700,320x180@15:250";
-        assert_eq!(lower(named)?, ["640x360@15:700", "320x180@15:250"]);
-        assert_eq!(lower("--ladder none")?, [""; 0]);
-        assert_eq!(lower("--video test")?, ["640x360@30:800", "320x180@30:256"]);
-        assert_eq!(lower("")?, ["1280x720@10:1000", "640x360@10:320"]);
-        let words = ["client", "--height", "360", "--ladder", "640x480@15:700"];
-        let args = Args::try_parse_from(words)?;
-        let conflict = args.ladder.conflict(&args.media.clone().into_media());
-        assert!(conflict.is_some_and(|said| said.contains("640x480@15:700 is not below")));
-        Ok(())
-    }
-
-    #[test]
     fn odd_sizes_become_even() -> Result<(), clap::Error> {
         let format = config("--width 101 --height 55")?.media.format;
         assert_eq!((format.width, format.height), (100, 54));
@@ -452,8 +426,6 @@ mod tests {
             "--width 0",
             "--framerate 0",
             "--bitrate-kbps 1",
-            "--ladder some",
-            "--ladder 640x360",
             "--region 1x1",
             "--window x --region 0,0,1x1",
             "--monitor 1 --region 0,0,1x1",
