@@ -56,7 +56,7 @@ pub use webrtc_stats::CandidatePair;
 const JITTER_BUFFER_MS: u32 = 60;
 
 /// How long the alert that ends DTLS may take to leave.
-const GOODBYE_DEADLINE: Duration = Duration::from_millis(100);
+const GOODBYE_DEADLINE: Duration = Duration::from_millis(500);
 
 /// How long closing waits for a negotiation that is under way.
 const SETTLE_DEADLINE: Duration = Duration::from_secs(2);

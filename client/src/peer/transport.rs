@@ -23,6 +23,12 @@ const CHECK_RETRANSMISSIONS: u32 = 2;
 /// round trip, and to tell the other side that we live.
 const RTCP_INTERVAL: gst::ClockTime = gst::ClockTime::from_seconds(1);
 
+/// The kind of a DTLS record that is an alert.
+const ALERT: u8 = 21;
+
+/// How often the alert that ends DTLS is sent again.
+const GOODBYES: usize = 2;
+
 /// What has come from a peer, of whatever kind: while it lives, this grows.
 #[derive(Debug, Default)]
 pub(super) struct Arrivals {
@@ -171,12 +177,44 @@ pub(super) async fn say_goodbye(webrtc: &gst::Element) -> bool {
     let (sent, alert) = async_channel::bounded(1);
     source.add_probe(
         gst::PadProbeType::BUFFER | gst::PadProbeType::BUFFER_LIST,
-        move |_, _| {
-            let _ = sent.try_send(());
-            gst::PadProbeReturn::Remove
+        move |_, info| match alert_in(info) {
+            Some(alert) => {
+                let _ = sent.try_send(alert);
+                gst::PadProbeReturn::Remove
+            }
+            // What data channels still have to say.
+            None => gst::PadProbeReturn::Ok,
         },
     );
-    sink.send_event(gst::event::Eos::new()) && alert.recv().await.is_ok()
+    if !sink.send_event(gst::event::Eos::new()) {
+        return false;
+    }
+    let Ok(alert) = alert.recv().await else {
+        return false;
+    };
+    // It is on its way, and not out yet. Nobody repeats one that is lost, and a copy of one that came is
+    // ignored ([RFC 6347, section 4.1.2.6](https://www.rfc-editor.org/rfc/rfc6347#section-4.1.2.6)).
+    for _ in 0..GOODBYES {
+        let (source, alert) = (source.clone(), alert.copy());
+        let _ = async_std::task::spawn_blocking(move || source.push(alert)).await;
+    }
+    true
+}
+
+/// The DTLS record of an alert, if it is one
+/// ([RFC 5246, section 6.2.1](https://www.rfc-editor.org/rfc/rfc5246#section-6.2.1)).
+fn alert_in(info: &gst::PadProbeInfo<'_>) -> Option<gst::Buffer> {
+    let is_alert = |buffer: &gst::BufferRef| {
+        let mut kind = [0];
+        buffer.copy_to_slice(0, &mut kind).is_ok() && kind == [ALERT]
+    };
+    match &info.data {
+        Some(gst::PadProbeData::Buffer(buffer)) => is_alert(buffer).then(|| buffer.clone()),
+        Some(gst::PadProbeData::BufferList(list)) => {
+            list.iter_owned().find(|buffer| is_alert(buffer))
+        }
+        _ => None,
+    }
 }
 
 fn count_packets(nicesrc: &gst::Element, arrivals: Arc<Arrivals>) {
