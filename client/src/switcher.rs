@@ -237,14 +237,17 @@ impl Switcher {
             effects.push(Effect::Tell(Change::Switched(source)));
             return;
         }
-        let is_there = self
-            .shown
-            .as_ref()
-            .is_some_and(|shown| shown.source == Some(source));
-        let (opening, _) = self.pending();
+        // The last picture of one that is over is seen until its slate is, and is no source any more.
+        let is_over = matches!(self.next, Next::Waiting { .. } | Next::Over { .. });
+        let is_there = !is_over
+            && self
+                .shown
+                .as_ref()
+                .is_some_and(|shown| shown.source == Some(source));
+        let (opening, slate) = self.pending();
         if is_there {
             // What was on its way is not wanted any more.
-            effects.extend(opening.map(Effect::Stop));
+            effects.extend([opening, slate].into_iter().flatten().map(Effect::Stop));
             self.selected = source;
             self.next = Next::Settled;
             effects.push(Effect::Tell(Change::Switched(source)));

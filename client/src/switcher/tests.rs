@@ -155,6 +155,24 @@ fn a_file_that_is_over_leaves_a_slate_or_begins_anew() {
 }
 
 #[test]
+fn the_slate_of_a_file_that_is_over_goes_when_a_source_has_its_place() {
+    let mut desk = Desk::live();
+    desk.after(0, Event::Ended(1, false));
+    assert_eq!(desk.after(0, Event::Selected(1)), [Effect::Start(3, 1)]);
+    let back = [Effect::Stop(3), Effect::Stop(2), tell(Change::Switched(0))];
+    assert_eq!(desk.after(0, Event::Selected(0)), back);
+}
+
+#[test]
+fn a_file_that_is_over_can_be_had_again_before_its_slate_is_seen() {
+    let mut desk = Desk::live();
+    desk.after(0, Event::Ended(1, false));
+    assert_eq!(desk.after(0, Event::Selected(0)), [Effect::Start(3, 0)]);
+    let shown = [Effect::Stop(2), Effect::Stop(1), tell(Change::Switched(0))];
+    assert_eq!(desk.after(0, Event::FirstFrame(3)), shown);
+}
+
+#[test]
 fn what_is_over_at_once_is_not_begun_anew() {
     let mut desk = Desk::live();
     let over = [tell(Change::Ended(0)), Effect::ShowSlate(2, 0, Slate::Over)];
