@@ -320,7 +320,6 @@ impl MediaArgs {
                 framerate: self.framerate,
                 bitrate_kbps: self.bitrate_kbps,
             },
-            lower: Vec::new(),
             audio,
             others,
             voice: Voice::default(),

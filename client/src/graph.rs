@@ -227,7 +227,6 @@ mod tests {
         Media {
             video,
             format,
-            lower: Vec::new(),
             audio,
             others: Others::default(),
             voice: Default::default(),

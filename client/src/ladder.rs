@@ -1,5 +1,5 @@
-//! The ladder: the few qualities in which a picture is encoded, each once, for however many who watch.
-//! Pure.
+//! The ladder: the few qualities in which a picture is to be encoded, each once, for however many who
+//! watch. Pure. No encoder follows it yet.
 //!
 //! Every rung has a bit rate that it is encoded at, at the most, and a share of that below which its
 //! picture is not worth having: whoever has less is better off one rung further down.
@@ -86,21 +86,11 @@ impl Ladder {
         Ok(Self { best, lower })
     }
 
-    /// Below `best`, rungs that have been looked at already, or that a program has chosen.
-    pub(crate) fn made(best: Rung, lower: Vec<Rung>) -> Self {
-        Self { best, lower }
-    }
-
     /// The rungs, the best first.
     pub fn rungs(&self) -> Vec<Rung> {
         let mut rungs = vec![self.best];
         rungs.extend(&self.lower);
         rungs
-    }
-
-    /// Those below the best, the better before the worse.
-    pub fn lower(&self) -> &[Rung] {
-        &self.lower
     }
 
     /// The rung with this number, or the lowest.

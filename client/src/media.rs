@@ -7,7 +7,6 @@ mod sources;
 mod voice;
 
 use crate::encoding::Encoding;
-use crate::ladder::{Ladder, Rung};
 
 pub use sources::{
     AudioSource, File, Launch, Origin, Part, Pattern, Region, Screen, TEST_TONE_HZ, Uri,
@@ -66,11 +65,8 @@ pub struct VideoFormat {
 pub struct Media {
     /// The picture's source at first.
     pub video: VideoSource,
-    /// The picture's form, at best.
+    /// The picture's form.
     pub format: VideoFormat,
-    /// The forms in which it is encoded for those whose network does not carry that one, the better
-    /// before the worse.
-    pub lower: Vec<Rung>,
     /// The sound's source at first.
     pub audio: AudioSource,
     /// What may take the place of the first sources while a call runs.
@@ -108,7 +104,6 @@ impl Default for Media {
         Self {
             video: VideoSource::None,
             format: VideoFormat::default(),
-            lower: Vec::new(),
             audio: AudioSource::None,
             others: Others::default(),
             voice: Voice::default(),
@@ -124,16 +119,6 @@ impl Media {
             true => self.encoding.opus.bitrate_kbps,
             false => 0,
         }
-    }
-
-    /// The qualities in which the picture is there to be had.
-    pub fn ladder(&self) -> Ladder {
-        Ladder::made(self.format, self.lower.clone())
-    }
-
-    /// The same, the best first.
-    pub fn rungs(&self) -> Vec<Rung> {
-        self.ladder().rungs()
     }
 
     /// The bit rate of everything that is sent, in kilobits a second, as it was asked for.

@@ -1,4 +1,4 @@
-//! What one viewer gets: which rung of the ladder, and how many bits of it. Pure.
+//! What one viewer gets: which rung of the ladder, and how many bits of it. Pure. No call asks it yet.
 //!
 //! A rung is encoded once for all who are on it, at what the weakest of them can take. So whoever has too
 //! little for its rung leaves it soon, before the others see the difference; and comes back only when the

@@ -103,7 +103,6 @@ fn noise(candidate: &'static Candidate) -> Media {
             framerate: 30,
             bitrate_kbps: RICH_KBPS,
         },
-        lower: Vec::new(),
         audio: AudioSource::None,
         others: Others::default(),
         voice: Default::default(),

@@ -204,7 +204,6 @@ fn media(encoding: Encoding) -> Media {
             framerate: 30,
             bitrate_kbps: 500,
         },
-        lower: Vec::new(),
         audio: AudioSource::None,
         others: Others::default(),
         voice: Default::default(),
