@@ -39,7 +39,8 @@ test('recordings, files and control go on over the connection that takes the pla
   const network = await stage.keep(Machine.start(1));
   network.plug(false);
   const away = async (args) => (await stage.keep(Promise.resolve(new Client(relay, args, {}, { machine: network })))).ready();
-  const small = ['--audio', 'test', '--width', '320', '--height', '180'];
+  // How soon another connection stands is the matter of other tests.
+  const small = ['--audio', 'test', '--width', '320', '--height', '180', '--patience', '30'];
 
   // On the machine that moves: one that a page controls, and one that records a call and sends a file in it.
   const cam = await away(['--our-id', 'cam', '--video', 'test', '--video', 'test:blue', ...small]);
